@@ -1,0 +1,115 @@
+/* [both] Filling a commit, carrying it out, freeing what it brought back. */
+#include "commit.h"
+
+#include "link.h"
+#include "memory.h"
+
+#include <string.h>
+
+struct tz_commit *tz_commit_new(uint64_t id, struct tz_plan *plan)
+{
+	struct tz_commit *commit = tz_allocate(sizeof *commit);
+	if (commit) {
+		commit->id = id;
+		commit->plan = plan;
+	}
+	return commit;
+}
+
+void tz_commit_release(struct tz_commit *commit)
+{
+	if (!commit)
+		return;
+	for (uint32_t i = 0; i < commit->act_count; i++) {
+		struct tz_act *act = &commit->acts[i];
+		if (act->kind == TZ_ACT_SET)
+			tz_free(act->settings);
+		else if (act->kind == TZ_ACT_FADE)
+			tz_link_release(act->link);
+		else
+			tz_node_release(act->predecessor);
+		tz_node_release(act->node);
+	}
+	tz_plan_release(commit->plan);
+	tz_free(commit->acts);
+	tz_free(commit);
+}
+
+/* Room for one more act, zeroed; NULL: no memory. */
+static struct tz_act *next_act(struct tz_commit *commit)
+{
+	if (commit->act_count == commit->act_capacity) {
+		uint32_t capacity = commit->act_capacity ? 2 * commit->act_capacity : 8;
+		struct tz_act *acts = tz_allocate_array(capacity, sizeof *acts);
+		if (!acts)
+			return NULL;
+		if (commit->act_count)
+			memcpy(acts, commit->acts, commit->act_count * sizeof *acts);
+		tz_free(commit->acts);
+		commit->acts = acts;
+		commit->act_capacity = capacity;
+	}
+	return &commit->acts[commit->act_count];
+}
+
+tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const double *values, int32_t ramp_frames)
+{
+	struct tz_act *act = next_act(commit);
+	void *settings = act ? tz_node_prepare(node, values) : NULL;
+	if (!settings)
+		return TZ_NO_MEMORY;
+	*act = (struct tz_act){.kind = TZ_ACT_SET, .node = tz_node_retain(node), .settings = settings, .ramp_frames = ramp_frames};
+	commit->act_count++;
+	return TZ_OK;
+}
+
+tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames)
+{
+	struct tz_act *act = next_act(commit);
+	if (!act)
+		return TZ_NO_MEMORY;
+	*act = (struct tz_act){.kind = TZ_ACT_FADE, .link = tz_link_retain(link), .sounding = sounding, .fade_frames = frames};
+	commit->act_count++;
+	return TZ_OK;
+}
+
+tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *from, struct tz_node *to)
+{
+	if (from->type != to->type || !from->type->transfer)
+		return TZ_BAD_ARGUMENT;
+	struct tz_act *act = next_act(commit);
+	if (!act)
+		return TZ_NO_MEMORY;
+	*act = (struct tz_act){.kind = TZ_ACT_TRANSFER, .node = tz_node_retain(to), .predecessor = tz_node_retain(from)};
+	commit->act_count++;
+	return TZ_OK;
+}
+
+bool tz_node_transfers(const struct tz_node *node)
+{
+	return node->type->transfer != NULL;
+}
+
+void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_t frame)
+{
+	for (uint32_t i = 0; i < commit->act_count; i++) {
+		struct tz_act *act = &commit->acts[i];
+		if (act->kind == TZ_ACT_SET) {
+			void *old = act->node->settings;
+			act->node->settings = act->settings;
+			if (act->node->type->adopt)
+				act->node->type->adopt(act->node->state, act->settings, act->ramp_frames);
+			act->settings = old;
+		} else if (act->kind == TZ_ACT_FADE) {
+			tz_link_turn(act->link, act->sounding, act->fade_frames);
+		} else {
+			act->node->type->transfer(act->node->state, act->predecessor->state);
+		}
+	}
+	if (commit->plan) {
+		struct tz_plan *old = *running;
+		*running = commit->plan;
+		commit->plan = old;
+	}
+	commit->frame = frame;
+}

@@ -1,0 +1,36 @@
+/* [both] A commit: everything of one transaction. Made and freed off the audio thread; the audio thread carries it out whole
+ * between two blocks and hands it back with what it displaced (the old plan, old settings) inside. */
+#ifndef TZ_COMMIT_H
+#define TZ_COMMIT_H
+
+#include "plan.h"
+
+struct tz_act {
+	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_TRANSFER } kind;
+	struct tz_node *node; /* set: whose; transfer: the successor */
+	union {
+		struct {
+			void *settings; /* before adoption the new ones, after it the old */
+			int32_t ramp_frames;
+		};
+		struct {
+			struct tz_link *link;
+			uint32_t fade_frames;
+			bool sounding;
+		};
+		struct tz_node *predecessor;
+	};
+};
+
+struct tz_commit {
+	uint64_t id;
+	uint64_t frame;       /* where it was adopted */
+	struct tz_plan *plan; /* before adoption the new plan or NULL, after it the old one or NULL */
+	struct tz_act *acts;
+	uint32_t act_count, act_capacity;
+};
+
+/* [audio] Carries a commit out. `running` is the engine's current plan. Cannot fail. */
+void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_t frame);
+
+#endif

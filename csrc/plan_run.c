@@ -1,0 +1,195 @@
+/* [audio] Runs one block of a plan: sums, groups, and the look at every output that feeds meters and the NaN guard. */
+#include "kernel.h"
+#include "link.h"
+#include "plan.h"
+#include "ring.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- Sums ---- */
+
+TZ_KERNEL static void add(float *restrict target, const float *restrict source, uint32_t frames)
+{
+	for (uint32_t i = 0; i < frames; i++)
+		target[i] += source[i];
+}
+
+TZ_KERNEL static void add_scaled(float *restrict target, const float *restrict source, const float *restrict gains, uint32_t frames)
+{
+	for (uint32_t i = 0; i < frames; i++)
+		target[i] += source[i] * gains[i];
+}
+
+/* Stereo to mono as Web Audio's "speakers" has it: half of each. */
+TZ_KERNEL static void add_half(float *restrict target, const float *restrict left, const float *restrict right, uint32_t frames)
+{
+	for (uint32_t i = 0; i < frames; i++)
+		target[i] += 0.5f * (left[i] + right[i]);
+}
+
+TZ_KERNEL static void add_half_scaled(float *restrict target, const float *restrict left, const float *restrict right,
+                                      const float *restrict gains, uint32_t frames)
+{
+	for (uint32_t i = 0; i < frames; i++)
+		target[i] += 0.5f * (left[i] + right[i]) * gains[i];
+}
+
+static void run_sum(const struct tz_sum *sum, float *gains, uint32_t frames)
+{
+	for (uint32_t c = 0; c < sum->target_channels; c++)
+		memset(sum->target[c], 0, frames * sizeof(float));
+	for (uint32_t t = 0; t < sum->term_count; t++) {
+		const struct tz_term *term = &sum->terms[t];
+		bool scaled = term->fading && !tz_link_at_unity(term->link);
+		if (term->fading && tz_link_silent(term->link))
+			continue;
+		if (scaled)
+			tz_link_gains(term->link, gains, frames);
+		bool to_mono = term->source_channels == 2 && sum->target_channels == 1;
+		for (uint32_t c = 0; c < sum->target_channels; c++) {
+			float *target = sum->target[c];
+			const float *source = term->source[term->source_channels == 1 ? 0 : c];
+			if (to_mono && scaled)
+				add_half_scaled(target, term->source[0], term->source[1], gains, frames);
+			else if (to_mono)
+				add_half(target, term->source[0], term->source[1], frames);
+			else if (scaled)
+				add_scaled(target, source, gains, frames);
+			else
+				add(target, source, frames);
+		}
+	}
+}
+
+/* ---- The look at an output: peak and sum of squares in one pass ---- */
+
+#define LANES 16 /* floats in the widest register: partial results side by side, so that the loop needs no reassociation */
+
+struct level {
+	float peak, square_sum;
+};
+
+TZ_KERNEL static void look(const float *restrict samples, uint32_t frames, struct level *level)
+{
+	float peak[LANES] = {0}, square[LANES] = {0};
+	uint32_t whole = frames - frames % LANES;
+	for (uint32_t i = 0; i < whole; i += LANES)
+		for (uint32_t k = 0; k < LANES; k++) {
+			float magnitude = samples[i + k] < 0 ? -samples[i + k] : samples[i + k];
+			peak[k] = magnitude > peak[k] ? magnitude : peak[k];
+			square[k] += samples[i + k] * samples[i + k];
+		}
+	for (uint32_t i = whole; i < frames; i++) {
+		float magnitude = samples[i] < 0 ? -samples[i] : samples[i];
+		peak[0] = magnitude > peak[0] ? magnitude : peak[0];
+		square[0] += samples[i] * samples[i];
+	}
+	*level = (struct level){0};
+	for (uint32_t k = 0; k < LANES; k++) {
+		level->peak = peak[k] > level->peak ? peak[k] : level->peak;
+		level->square_sum += square[k];
+	}
+}
+
+/* A sum of squares is finite if and only if no sample is NaN, Inf or beyond 1e19, which no sound is. */
+static bool is_sound(const struct level *level)
+{
+	return level->square_sum <= 3.0e38f;
+}
+
+static void mute(struct tz_node *node, const struct tz_member *member, uint32_t frames, struct tz_telemetry *telemetry, uint64_t frame)
+{
+	for (uint32_t p = 0; p < node->shape.output_count; p++)
+		for (uint32_t c = 0; c < node->shape.output_channels[p]; c++)
+			memset(member->out[p][c], 0, frames * sizeof(float));
+	if (node->type->reset)
+		node->type->reset(node->state);
+	uint64_t faults = atomic_fetch_add_explicit(&node->faults, 1, memory_order_relaxed) + 1;
+	atomic_fetch_add_explicit(&telemetry->faults, 1, memory_order_relaxed);
+	/* Told at the 1st, 2nd, 4th, 8th … time: a node that fails in every block must not flood anybody. */
+	if ((faults & (faults - 1)) == 0)
+		tz_telemetry_post(telemetry, TZ_EVENT_FAULT, atomic_load_explicit(&node->tag, memory_order_relaxed), frame, (double)faults);
+}
+
+static void look_at_outputs(struct tz_node *node, const struct tz_member *member, uint32_t frames, bool metered,
+                            struct tz_telemetry *telemetry, uint64_t frame)
+{
+	uint32_t meter = 0;
+	bool guarded = node->type->flags & TZ_GUARDED;
+	for (uint32_t p = 0; p < node->shape.output_count; p++)
+		for (uint32_t c = 0; c < node->shape.output_channels[p]; c++, meter++) {
+			struct level level;
+			look(member->out[p][c], frames, &level);
+			if (guarded && !is_sound(&level)) {
+				mute(node, member, frames, telemetry, frame);
+				return;
+			}
+			if (metered)
+				tz_node_meter(node, meter, level.peak, level.square_sum / (float)frames);
+		}
+}
+
+static void look_at_inputs(struct tz_node *node, const struct tz_member *member, uint32_t frames)
+{
+	uint32_t meter = 0;
+	for (uint32_t p = 0; p < node->shape.input_count; p++)
+		for (uint32_t c = 0; c < node->shape.input_channels[p]; c++, meter++) {
+			struct level level = {0};
+			if (member->in[p])
+				look(member->in[p][c], frames, &level);
+			tz_node_meter(node, meter, level.peak, level.square_sum / (float)frames);
+		}
+}
+
+/* ---- A block ---- */
+
+static void run_group(const struct tz_group *group, uint32_t frames, bool timed, bool metered, struct tz_telemetry *telemetry,
+                      uint64_t frame)
+{
+	uint64_t before = timed ? monotonic_ns() : 0;
+	group->type->process(group->members, group->count, frames);
+	if (timed) {
+		uint64_t each = (monotonic_ns() - before) / group->count; /* like nodes cost alike */
+		for (uint32_t i = 0; i < group->count; i++)
+			tz_node_count_cost(group->nodes[i], each);
+	}
+	if (!metered && !(group->type->flags & TZ_GUARDED))
+		return;
+	for (uint32_t i = 0; i < group->count; i++) {
+		if (group->nodes[i]->shape.output_count)
+			look_at_outputs(group->nodes[i], &group->members[i], frames, metered, telemetry, frame);
+		else if (metered)
+			look_at_inputs(group->nodes[i], &group->members[i], frames);
+	}
+}
+
+void tz_plan_run(struct tz_plan *plan, bool timed, bool metered, struct tz_telemetry *telemetry, uint64_t frame)
+{
+	for (uint32_t s = 0; s < plan->step_count; s++) {
+		const struct tz_step *step = &plan->steps[s];
+		if (step->kind == TZ_STEP_SUM)
+			run_sum(&step->sum, plan->fade_gains, plan->block_frames);
+		else
+			run_group(&step->group, plan->block_frames, timed, metered, telemetry, frame);
+	}
+}
+
+struct tz_node *tz_plan_waits_for(const struct tz_plan *plan)
+{
+	for (uint32_t i = 0; i < plan->ring_count; i++) {
+		struct tz_node *node = plan->ring_nodes[i];
+		bool source = node->shape.output_count > 0;
+		if (source ? !tz_ring_can_pull(node->shape.ring, plan->block_frames) : !tz_ring_can_push(node->shape.ring, plan->block_frames))
+			return node;
+	}
+	return NULL;
+}

@@ -1,0 +1,122 @@
+/* [both] Every function that Python may call. The cffi declarations are cut from this file between the two marks (build_core.py),
+ * so what Python sees is what the compiler checked. Handles are opaque; whoever made one releases it; the core keeps its own
+ * references while the audio thread can still see a thing. All functions here are [control] unless said otherwise. */
+#ifndef TONNETZ_CORE_H
+#define TONNETZ_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* cffi: begin */
+
+typedef enum {
+	TZ_OK,
+	TZ_NO_MEMORY,
+	TZ_BAD_ARGUMENT,
+	TZ_NO_SUCH_TYPE,
+	TZ_CYCLE,      /* the plan's links close a loop */
+	TZ_BUSY,       /* the queue of commits is full, or the engine runs and may not be stepped by hand */
+	TZ_NO_THREAD,  /* the audio thread could not be started */
+	TZ_STARVED,    /* a stepped block waited too long for an endpoint */
+} tz_status;
+
+const char *tz_status_text(tz_status status);
+const char *tz_build(void); /* "release", "debug", "asan", "tsan" or "ubsan" */
+
+/* ---- Node types: the catalogue as one JSON text (docs in daemon/node_catalogue.py) ---- */
+size_t tz_catalogue_json(char *text, size_t capacity); /* length it needs; writes what fits, always terminated */
+
+/* ---- Rings ---- */
+struct tz_ring;
+struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames); /* capacity is rounded up to a power of two; NULL: no memory */
+void tz_ring_release(struct tz_ring *ring);
+/* Interleave-free: planar[channel * stride + frame]. Return the frames taken or given; they never wait. */
+uint32_t tz_ring_write(struct tz_ring *ring, const float *planar, uint32_t stride, uint32_t frames);
+uint32_t tz_ring_read(struct tz_ring *ring, float *planar, uint32_t stride, uint32_t frames);
+/* Wait (the calling thread sleeps, for at most timeout_ms) until so many frames fit / are there, the ring is closed or it is woken; returns what fits / is there. */
+uint32_t tz_ring_wait_space(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);
+uint32_t tz_ring_wait_frames(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);
+void tz_ring_close(struct tz_ring *ring);   /* no more will come, or be taken, from the outside: the audio side no longer waits or counts */
+bool tz_ring_closed(const struct tz_ring *ring);
+void tz_ring_wake(struct tz_ring *ring);    /* ends a wait from another thread */
+uint64_t tz_ring_frames_written(const struct tz_ring *ring);
+uint64_t tz_ring_frames_read(const struct tz_ring *ring);
+uint64_t tz_ring_frames_missed(const struct tz_ring *ring); /* asked for while empty, or dropped while full, on the audio side */
+
+/* ---- Nodes and links ---- */
+struct tz_node;
+/* values: see node_type.h. channels: one count per input port, then one per output port. */
+tz_status tz_node_new(const char *type, double sample_rate, uint32_t block_frames, uint32_t list_count,
+                      uint32_t input_count, uint32_t output_count, const uint32_t *channels,
+                      const double *values, struct tz_ring *ring, struct tz_node **node);
+void tz_node_release(struct tz_node *node);
+uint32_t tz_node_latency(const struct tz_node *node, const double *values); /* frames; values: those it was made of */
+/* Since the last call: per output channel (of a sink: per input channel) the peak, and the mean square of the newest block. Returns how many. */
+uint32_t tz_node_meters(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity);
+struct tz_cost { uint64_t blocks; double minimum_ns, average_ns, maximum_ns; }; /* of the blocks that were timed */
+void tz_node_cost(const struct tz_node *node, struct tz_cost *cost);
+uint64_t tz_node_faults(const struct tz_node *node); /* blocks muted because NaN or Inf came out */
+
+/* A link is one connection's fade: a raised-cosine gain between 0 and 1. */
+struct tz_link;
+struct tz_link *tz_link_new(bool sounding); /* born at 1, or at 0; NULL: no memory */
+void tz_link_release(struct tz_link *link);
+
+/* ---- Plans: what runs in a block ---- */
+struct tz_plan;
+/* source and target index the nodes, ports count per direction; fading: the gain may differ from 1 while this plan runs. */
+struct tz_route { struct tz_link *link; uint32_t source, source_port, target, target_port; bool fading; };
+tz_status tz_plan_build(struct tz_node *const *nodes, uint32_t node_count, const struct tz_route *routes, uint32_t route_count,
+                        uint32_t block_frames, struct tz_plan **plan);
+void tz_plan_release(struct tz_plan *plan);
+size_t tz_plan_text(const struct tz_plan *plan, char *text, size_t capacity); /* one line per step, for people */
+
+/* ---- Commits: everything of one transaction, adopted whole at one block boundary ---- */
+struct tz_commit;
+struct tz_commit *tz_commit_new(uint64_t id, struct tz_plan *plan); /* plan NULL: the running one stays; a plan given is owned by the commit */
+void tz_commit_release(struct tz_commit *commit);                   /* only one that was not submitted */
+tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const double *values, int32_t ramp_frames);
+tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames);
+bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
+tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *from, struct tz_node *to);
+
+/* ---- Engine ---- */
+struct tz_engine;
+typedef enum { TZ_CLOCK_INTERNAL, TZ_CLOCK_FREEWHEEL, TZ_CLOCK_STEP } tz_clock;
+tz_status tz_engine_new(double sample_rate, uint32_t block_frames, tz_clock clock, int realtime_priority, struct tz_engine **engine);
+void tz_engine_release(struct tz_engine *engine); /* stops it first */
+tz_status tz_engine_start(struct tz_engine *engine);  /* of a step clock: TZ_BUSY never, it only marks it as running */
+tz_status tz_engine_stop(struct tz_engine *engine);   /* returns when the thread is gone; the frame stands still */
+bool tz_engine_running(const struct tz_engine *engine);
+/* Runs blocks on the calling thread; the engine's own thread must not run. Waits at most timeout_ms per block for endpoints. */
+tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t timeout_ms);
+/* The commit now belongs to the engine. With no audio thread running it is adopted at once, at the frame of the next block. */
+tz_status tz_engine_submit(struct tz_engine *engine, struct tz_commit *commit);
+
+enum tz_event_kind {
+	TZ_EVENT_ADOPTED = 1, /* id: the commit's; frame: where the block began */
+	TZ_EVENT_FAULT,       /* id: the node's tag; value: blocks muted so far */
+	TZ_EVENT_GAP,         /* value: frames of time that passed unplayed because the thread was held up */
+	TZ_EVENT_STEPPED_DOWN /* the thread hogged its core and gave up its real-time priority */
+};
+struct tz_event { int32_t kind; uint64_t id; uint64_t frame; double value; };
+void tz_node_tag(struct tz_node *node, uint64_t tag); /* what events call it */
+int tz_engine_event_fd(const struct tz_engine *engine); /* readable when events wait */
+uint32_t tz_engine_events(struct tz_engine *engine, struct tz_event *events, uint32_t capacity); /* also frees what the audio thread gave back */
+
+void tz_engine_meter(struct tz_engine *engine, bool on); /* meters cost a pass over every output; off until someone looks */
+
+/* Lateness: bucket k counts blocks that woke less than 2^k microseconds late, the last one all the rest. */
+struct tz_engine_status {
+	uint64_t frame, blocks, late_blocks, gaps, gap_frames, commits, faults;
+	uint64_t lateness[24];
+	double load_average, load_maximum; /* of a block's time, 1.0 = all of it; the maximum since the last call */
+	int realtime_priority;             /* what it got; 0: ordinary scheduling */
+	uint64_t frame_time_ns;            /* CLOCK_REALTIME at which block `frame` began, 0 before the first */
+};
+void tz_engine_status(struct tz_engine *engine, struct tz_engine_status *status);
+
+/* cffi: end */
+
+#endif

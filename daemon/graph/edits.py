@@ -1,0 +1,102 @@
+"""The edit verbs as data: what a transaction is made of. `transaction.py` applies them.
+
+On the wire an edit is `{"op": "connect", "source": "a.out", "target": "b.in"}`, or shorter, as people write YAML,
+`{"connect": {"source": "a.out", "target": "b.in"}}`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from .model import NODE_ID_PATTERN, Position
+
+NodeId = Annotated[str, Meta(pattern=NODE_ID_PATTERN, description="node id")]
+PortName = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$", description="port, as node.port")
+]
+TypeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="node type")]
+Label = Annotated[str, Meta(max_length=200)]
+Strategy = Literal["fade", "immediate", "bridge"]
+Coordinate = Annotated[float, Meta(ge=-1e7, le=1e7)]  # any canvas; bounded so that NaN and infinity are refused
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", omit_defaults=True):
+    """The common base of the edits below."""
+
+
+class AddNode(Edit, tag="add_node"):
+    """Add a node; without an id it is called `<type>_<n>`."""
+
+    type: TypeName
+    id: NodeId | None = None
+    config: dict[str, Any] = {}
+    label: Label = ""
+    position: Position | None = None
+    bypass: bool = False
+
+
+class RemoveNode(Edit, tag="remove_node"):
+    """Remove a node and its connections. `bridge` joins what fed it to what it fed."""
+
+    id: NodeId
+    strategy: Strategy = "fade"
+
+
+class Connect(Edit, tag="connect"):
+    """Connect an output to an input; several connections into one input sum."""
+
+    source: PortName
+    target: PortName
+
+
+class Disconnect(Edit, tag="disconnect"):
+    """Take a connection away, named by its id or by its two ends."""
+
+    id: str | None = None
+    source: PortName | None = None
+    target: PortName | None = None
+
+
+class ConfigureNode(Edit, tag="configure_node"):
+    """Change some of a node's parameters; the others stay. `null` means the default."""
+
+    id: NodeId
+    config: dict[str, Any]
+
+
+class ReplaceNode(Edit, tag="replace_node"):
+    """Put another type, or a fresh node of the same one, under the same id; connections that fit stay."""
+
+    id: NodeId
+    type: TypeName
+    config: dict[str, Any] = {}
+
+
+class RenameNode(Edit, tag="rename_node"):
+    """Change a node's label. Its id stays."""
+
+    id: NodeId
+    label: Label
+
+
+class MoveNode(Edit, tag="move_node"):
+    """Change where an editor draws the node. No sound changes."""
+
+    id: NodeId
+    x: Coordinate
+    y: Coordinate
+
+
+class BypassNode(Edit, tag="bypass_node"):
+    """Let a processor pass its input through, or silence a source or sink; settings are kept."""
+
+    id: NodeId
+    bypass: bool
+
+
+AnyEdit = (
+    AddNode | RemoveNode | Connect | Disconnect | ConfigureNode | ReplaceNode | RenameNode | MoveNode | BypassNode
+)
