@@ -1,0 +1,147 @@
+/* [both] Channel map: every output channel is a mix of input channels. What turns mono into stereo, swaps sides, folds 5.1 down. */
+#include <math.h>
+
+#include "../elementary.h"
+#include "../node_type.h"
+#include "../weighted_sum.h"
+
+enum { MOST_CHANNELS = 64 };
+enum { IN_CHANNELS, OUT_CHANNELS, MATRIX_DB };
+
+static const struct tz_parameter parameters[] = {
+	[IN_CHANNELS] = {.name = "in_channels", .kind = TZ_INT, .unit = "", .flags = TZ_STRUCTURE, .minimum = 1, .maximum = MOST_CHANNELS, .initial = 2,
+	                 .help = "How many channels come in."},
+	[OUT_CHANNELS] = {.name = "out_channels", .kind = TZ_INT, .unit = "", .flags = TZ_STRUCTURE, .minimum = 1, .maximum = MOST_CHANNELS, .initial = 2,
+	                  .help = "How many channels go out."},
+	[MATRIX_DB] = {.name = "matrix_db", .kind = TZ_MATRIX, .unit = "dB", .minimum = -120, .maximum = 12, .initial = -INFINITY, .step = 0.1,
+	               .rows = "out_channels", .columns = "in_channels",
+	               .help = "One row for each output channel, one gain in it for each input channel; null is off. "
+	                       "Without it channels go straight through: more outputs repeat the inputs in turn, fewer share them out and average."},
+	{0},
+};
+
+static const struct tz_port ports[] = {
+	{.name = "in", .direction = TZ_INPUT, .rule = TZ_PARAMETER, .channels_parameter = "in_channels", .help = "The channels to map."},
+	{.name = "out", .direction = TZ_OUTPUT, .rule = TZ_PARAMETER, .channels_parameter = "out_channels", .help = "The channels mapped."},
+	{0},
+};
+
+struct settings {
+	uint32_t own_frames;
+	float factor[]; /* row by row */
+};
+
+struct state {
+	uint32_t rows, columns;
+	struct tz_glide glide;
+	struct tz_ramp factor[];
+};
+
+static size_t cells(const struct tz_shape *shape)
+{
+	return (size_t)shape->output_channels[0] * shape->input_channels[0];
+}
+
+static size_t settings_size(const struct tz_shape *shape)
+{
+	return sizeof(struct settings) + cells(shape) * sizeof(float);
+}
+
+static size_t state_size(const struct tz_shape *shape, const double *values)
+{
+	(void)values;
+	return sizeof(struct state) + cells(shape) * sizeof(struct tz_ramp);
+}
+
+/* A cell of which nothing was said (NaN). */
+static double straight_through(uint32_t row, uint32_t column, uint32_t rows, uint32_t columns)
+{
+	if (rows >= columns)
+		return row % columns == column ? 1.0 : 0.0;
+	const uint32_t sharing = (columns - row + rows - 1) / rows; /* the columns row, row + rows, row + 2 rows … */
+	return column % rows == row ? 1.0 / sharing : 0.0;
+}
+
+static void prepare(const struct tz_shape *shape, const double *values, void *block)
+{
+	struct settings *settings = block;
+	const uint32_t rows = shape->output_channels[0], columns = shape->input_channels[0];
+	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
+	for (uint32_t row = 0; row < rows; row++)
+		for (uint32_t column = 0; column < columns; column++) {
+			const uint32_t cell = row * columns + column;
+			const double decibels = values[MATRIX_DB + cell];
+			settings->factor[cell] = (float)(isnan(decibels) ? straight_through(row, column, rows, columns) : tz_factor(decibels));
+		}
+}
+
+static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
+{
+	struct state *state = block;
+	const struct settings *settings = new_settings;
+	const float way = tz_way(&state->glide, state->glide.left);
+	for (uint32_t cell = 0; cell < state->rows * state->columns; cell++)
+		tz_ramp_to(&state->factor[cell], way, settings->factor[cell]);
+	tz_glide_start(&state->glide, ramp_frames, settings->own_frames);
+}
+
+static void init(const struct tz_shape *shape, const double *values, const void *settings, void *block)
+{
+	(void)values;
+	struct state *state = block;
+	state->rows = shape->output_channels[0];
+	state->columns = shape->input_channels[0];
+	adopt(state, settings, 0);
+}
+
+static void reset(void *block)
+{
+	struct state *state = block;
+	state->glide.left = 0;
+}
+
+TZ_INLINE void run(const struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+{
+	struct tz_term terms[MOST_CHANNELS];
+	for (uint32_t row = 0; row < state->rows; row++) {
+		uint32_t count = 0;
+		for (uint32_t column = 0; column < state->columns; column++) {
+			const struct tz_ramp gain = state->factor[row * state->columns + column];
+			if (gain.target != 0.0f || state->glide.left > 0)
+				terms[count++] = (struct tz_term){member->in[0][column] + first, gain};
+		}
+		float *out = member->out[0][row] + first;
+		if (state->glide.left > 0)
+			tz_sum_gliding(out, terms, count, &state->glide, frames);
+		else
+			tz_sum_steady(out, terms, count, frames);
+	}
+}
+
+static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+{
+	for (uint32_t n = 0; n < count; n++) {
+		struct state *state = members[n].state;
+		const uint32_t gliding = tz_least(frames, state->glide.left);
+		if (gliding > 0)
+			run(state, &members[n], 0, gliding);
+		state->glide.left -= gliding;
+		if (gliding < frames)
+			run(state, &members[n], gliding, frames - gliding);
+	}
+}
+
+TN_NODE_TYPE(channel_map) = {
+	.name = "channel_map",
+	.category = "processor",
+	.help = "Mixes input channels into output channels by a matrix of gains. Turns mono into stereo, swaps sides, folds surround sound down.",
+	.parameters = parameters,
+	.ports = ports,
+	.settings_size = settings_size,
+	.state_size = state_size,
+	.prepare = prepare,
+	.init = init,
+	.adopt = adopt,
+	.process = process,
+	.reset = reset,
+};
