@@ -1,7 +1,7 @@
 """The one recipe for the compiled core, `tonnetz._core`.
 
-setup.py hands `ffi` to setuptools; the C tests take `compile_flags` and `c_sources` from here, so they are compiled as the
-core is. The environment variable TONNETZ_BUILD chooses a profile: release (the default), debug, asan, tsan or ubsan.
+setup.py hands `ffi` to setuptools; the C tests take `compile_flags` and `c_sources` from here, so they are compiled as
+the core is. The environment variable TONNETZ_BUILD chooses a profile: release (the default), debug, asan, tsan or ubsan.
 A changed profile, flag, source or header makes everything compile anew.
 """
 
@@ -16,12 +16,13 @@ from cffi import FFI
 CSRC = Path(__file__).resolve().parent
 ROOT = CSRC.parent
 
-# What every profile shares. Never -ffast-math: linking with it makes the mere loading of the core flush denormals in the
-# loading thread, and it makes isnan() vanish. The last two undo what an interpreter's own build may ask of its extensions:
-# overflow that wraps costs vectorised loops, and link-time optimisation could drop the node types, which only a section
-# of the linker's refers to.
+# What every profile shares. Never -ffast-math: linking with it makes the mere loading of the core flush denormals in
+# the loading thread, and it makes isnan() vanish. The last two undo what an interpreter's own build may ask of its
+# extensions: overflow that wraps costs vectorised loops, and link-time optimisation could drop the node types, which
+# nothing but a section of the linker's refers to.
 COMMON_FLAGS = (
-    "-std=c11 -D_GNU_SOURCE -pthread -fvisibility=hidden -fno-math-errno -fno-trapping-math -Wall -Wextra -fno-wrapv -fno-lto"
+    "-std=c11 -D_GNU_SOURCE -pthread -fvisibility=hidden -Wall -Wextra "
+    "-fno-math-errno -fno-trapping-math -fno-wrapv -fno-lto"
 )
 # TZ_NO_CLONES: one version of each kernel. Sanitizers start too late for the resolvers that choose between several.
 PROFILE_FLAGS = {
@@ -43,7 +44,7 @@ def chosen_profile() -> str:
 
 
 def compile_flags(profile: str) -> list[str]:
-    """What the compiler is told. A warning is an error in a checkout; someone who builds a release may have a newer compiler."""
+    """What the compiler is told. In a checkout a warning is an error; a release may meet a compiler that warns of more."""
     strict = [] if (ROOT / "PKG-INFO").exists() else ["-Werror"]
     return [*COMMON_FLAGS.split(), *strict, *PROFILE_FLAGS[profile].split(), f'-DTZ_BUILD="{profile}"']
 
@@ -82,7 +83,7 @@ def recipe_stamp(profile: str) -> Path:
 
 
 def core_builder(profile: str) -> FFI:
-    """The cffi builder of `tonnetz._core`. It starts no compiler; setuptools does. Paths are relative, as setuptools asks."""
+    """The cffi builder of `tonnetz._core`: setuptools starts the compiler, and asks for relative paths."""
 
     def relative(paths: list[Path]) -> list[str]:
         return [os.path.relpath(path, ROOT) for path in paths]

@@ -1,7 +1,7 @@
 """Tonnetz: a daemon that runs a live audio graph, edited while it plays.
 
-This folder is only the import package's root: `tonnetz.daemon` and `tonnetz.rpc` stand beside it in the checkout, and the
-compiled core is built into it as `tonnetz._core`.
+This folder is only the import package's root: `tonnetz.daemon` and `tonnetz.rpc` are links to the checkout's folders,
+and the compiled core is built into it as `tonnetz._core`.
 """
 
 from tonnetz.daemon.version import __version__ as __version__
