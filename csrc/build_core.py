@@ -1,8 +1,8 @@
 """The one recipe for the compiled core, `tonnetz._core`.
 
 setup.py hands `ffi` to setuptools; the C tests take `compile_flags` and `c_sources` from here, so they are compiled as
-the core is. The environment variable TONNETZ_BUILD chooses a profile: release (the default), debug, asan, tsan or ubsan.
-A changed profile, flag, source or header makes everything compile anew.
+the core is. The environment variable TONNETZ_BUILD chooses a profile: release (the default), debug, asan, tsan or
+ubsan. A changed profile, flag, source or header makes everything compile anew.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def chosen_profile() -> str:
 
 
 def compile_flags(profile: str) -> list[str]:
-    """What the compiler is told. In a checkout a warning is an error; a release may meet a compiler that warns of more."""
+    """What the compiler is told. In a checkout a warning is an error; elsewhere a newer compiler may warn of more."""
     strict = [] if (ROOT / "PKG-INFO").exists() else ["-Werror"]
     return [*COMMON_FLAGS.split(), *strict, *PROFILE_FLAGS[profile].split(), f'-DTZ_BUILD="{profile}"']
 
