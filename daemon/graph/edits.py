@@ -27,7 +27,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The common base of the edits below."""
 
 
-class AddNode(Edit, tag="add_node"):
+class AddNode(Edit, frozen=True, tag="add_node"):
     """Add a node; without an id it is called `<type>_<n>`."""
 
     type: TypeName
@@ -38,21 +38,21 @@ class AddNode(Edit, tag="add_node"):
     bypass: bool = False
 
 
-class RemoveNode(Edit, tag="remove_node"):
+class RemoveNode(Edit, frozen=True, tag="remove_node"):
     """Remove a node and its connections. `bridge` joins what fed it to what it fed."""
 
     id: NodeId
     strategy: Strategy = "fade"
 
 
-class Connect(Edit, tag="connect"):
+class Connect(Edit, frozen=True, tag="connect"):
     """Connect an output to an input; several connections into one input sum."""
 
     source: PortName
     target: PortName
 
 
-class Disconnect(Edit, tag="disconnect"):
+class Disconnect(Edit, frozen=True, tag="disconnect"):
     """Take a connection away, named by its id or by its two ends."""
 
     id: str | None = None
@@ -60,14 +60,14 @@ class Disconnect(Edit, tag="disconnect"):
     target: PortName | None = None
 
 
-class ConfigureNode(Edit, tag="configure_node"):
+class ConfigureNode(Edit, frozen=True, tag="configure_node"):
     """Change some of a node's parameters; the others stay. `null` means the default."""
 
     id: NodeId
     config: dict[str, Any]
 
 
-class ReplaceNode(Edit, tag="replace_node"):
+class ReplaceNode(Edit, frozen=True, tag="replace_node"):
     """Put another type, or a fresh node of the same one, under the same id; connections that fit stay."""
 
     id: NodeId
@@ -75,22 +75,22 @@ class ReplaceNode(Edit, tag="replace_node"):
     config: dict[str, Any] = {}
 
 
-class RenameNode(Edit, tag="rename_node"):
+class RenameNode(Edit, frozen=True, tag="rename_node"):
     """Change a node's label. Its id stays."""
 
     id: NodeId
     label: Label
 
 
-class MoveNode(Edit, tag="move_node"):
-    """Change where an editor draws the node. No sound changes."""
+class MoveNode(Edit, frozen=True, tag="move_node"):
+    """Change where an editor draws the node. No sound changes. Both null: wherever the editor likes."""
 
     id: NodeId
-    x: Coordinate
-    y: Coordinate
+    x: Coordinate | None
+    y: Coordinate | None
 
 
-class BypassNode(Edit, tag="bypass_node"):
+class BypassNode(Edit, frozen=True, tag="bypass_node"):
     """Let a processor pass its input through, or silence a source or sink; settings are kept."""
 
     id: NodeId

@@ -1,0 +1,1 @@
+"""The way into the compiled core: the only package that imports it."""

@@ -1,0 +1,348 @@
+"""The compiled core's handles as Python objects: rings, nodes, links, plans, commits and the engine.
+
+Each handle is released where Python drops it; the core keeps its own references while the audio thread can still see a thing.
+Statuses become `CoreError`. Every call releases the interpreter lock, so calls are few and carry much.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tonnetz._core import ffi, lib
+
+Samples = NDArray[np.float32]  # planar: (channels, frames)
+ClockKind = Literal["internal", "freewheel", "step"]
+
+_CLOCKS: dict[ClockKind, int] = {
+    "internal": lib.TZ_CLOCK_INTERNAL,
+    "freewheel": lib.TZ_CLOCK_FREEWHEEL,
+    "step": lib.TZ_CLOCK_STEP,
+}
+_EVENTS_PER_READ = 256
+_MAX_METERS = 2 * 64 * 128  # both directions of the widest node: 128 mixer inputs of 64 channels
+
+
+class CoreError(Exception):
+    """The core refused: `status` is one of its tz_status values."""
+
+    def __init__(self, status: int, doing: str) -> None:
+        super().__init__(f"{doing}: {text(lib.tz_status_text(status))}")
+        self.status = status
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.status == lib.TZ_BUSY)
+
+    @property
+    def is_starved(self) -> bool:
+        return bool(self.status == lib.TZ_STARVED)
+
+
+def text(pointer: Any) -> str:
+    return bytes(ffi.string(pointer)).decode()
+
+
+def _check(status: int, doing: str) -> None:
+    if status != lib.TZ_OK:
+        raise CoreError(status, doing)
+
+
+def _made(handle: Any, release: Any, doing: str) -> Any:
+    if handle == ffi.NULL:
+        raise CoreError(lib.TZ_NO_MEMORY, doing)
+    return ffi.gc(handle, release)
+
+
+def build_profile() -> str:
+    """How the core was compiled: release, debug, asan, tsan or ubsan."""
+    return text(lib.tz_build())
+
+
+def catalogue_json() -> bytes:
+    """The C node types, described by themselves (csrc/node_list.c)."""
+    size = lib.tz_catalogue_json(ffi.NULL, 0) + 1
+    buffer = ffi.new("char[]", size)
+    lib.tz_catalogue_json(buffer, size)
+    return bytes(ffi.string(buffer))
+
+
+class Ring:
+    """Frames between one thread outside and the audio thread (csrc/ring.h). One writer, one reader, nobody waits on the audio side."""
+
+    def __init__(self, channels: int, frames: int) -> None:
+        self.handle = _made(lib.tz_ring_new(channels, frames), lib.tz_ring_release, f"a ring of {channels} x {frames}")
+        self.channels = channels
+        self.capacity = 1 << (frames - 1).bit_length()
+
+    def write(self, block: Samples) -> int:
+        """Puts in what fits of a (channels, frames) block of float32; the number of frames taken."""
+        if block.shape[0] != self.channels or block.dtype != np.float32:
+            raise ValueError(f"the ring takes ({self.channels}, n) float32, not {block.shape} {block.dtype}")
+        if block.strides[1] != 4 or block.strides[0] % 4:
+            block = np.ascontiguousarray(block)
+        pointer = ffi.cast("float *", block.ctypes.data)
+        return int(lib.tz_ring_write(self.handle, pointer, max(block.strides[0] // 4, 0), block.shape[1]))
+
+    def read(self, frames: int) -> Samples:
+        """Takes out up to `frames` frames, as (channels, got)."""
+        block = np.empty((self.channels, frames), np.float32)
+        got = lib.tz_ring_read(self.handle, ffi.cast("float *", block.ctypes.data), frames, frames)
+        return block[:, :got]
+
+    def wait_space(self, frames: int, timeout_ms: int) -> int:
+        return int(lib.tz_ring_wait_space(self.handle, frames, timeout_ms))
+
+    def wait_frames(self, frames: int, timeout_ms: int) -> int:
+        return int(lib.tz_ring_wait_frames(self.handle, frames, timeout_ms))
+
+    def close(self) -> None:
+        """No more will come from, or be taken by, the outside: clocks no longer wait for this ring, nothing missing is counted."""
+        lib.tz_ring_close(self.handle)
+
+    def wake(self) -> None:
+        """Ends a wait in another thread."""
+        lib.tz_ring_wake(self.handle)
+
+    @property
+    def closed(self) -> bool:
+        return bool(lib.tz_ring_closed(self.handle))
+
+    @property
+    def written(self) -> int:
+        return int(lib.tz_ring_frames_written(self.handle))
+
+    @property
+    def taken(self) -> int:
+        return int(lib.tz_ring_frames_read(self.handle))
+
+    @property
+    def missed(self) -> int:
+        return int(lib.tz_ring_frames_missed(self.handle))
+
+
+class Cost(NamedTuple):
+    """What a node takes of a block, of those that were timed. Times in ns."""
+
+    blocks: int
+    minimum_ns: float
+    average_ns: float
+    maximum_ns: float
+
+
+class CoreNode:
+    """A node object. Shared by every plan it is in, so its state survives edits. `values` as in csrc/node_type.h."""
+
+    def __init__(
+        self,
+        core_type: str,
+        *,
+        sample_rate: int,
+        block_frames: int,
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        values: Sequence[float],
+        list_count: int = 0,
+        ring: Ring | None = None,
+        tag: int = 0,
+    ) -> None:
+        made = ffi.new("struct tz_node **")
+        flat = ffi.new("double[]", [*values, 0.0])
+        channels = ffi.new("uint32_t[]", [*inputs, *outputs, 0])
+        status = lib.tz_node_new(
+            core_type.encode(),
+            sample_rate,
+            block_frames,
+            list_count,
+            len(inputs),
+            len(outputs),
+            channels,
+            flat,
+            ring.handle if ring else ffi.NULL,
+            made,
+        )
+        _check(status, f"a node of type {core_type}")
+        self.handle = ffi.gc(made[0], lib.tz_node_release)
+        self.latency = int(lib.tz_node_latency(self.handle, flat))
+        self.tag = tag  # what events call it
+        lib.tz_node_tag(self.handle, tag)
+
+    @property
+    def transfers(self) -> bool:
+        return bool(lib.tz_node_transfers(self.handle))
+
+    @property
+    def faults(self) -> int:
+        return int(lib.tz_node_faults(self.handle))
+
+    def meters(self) -> tuple[list[float], list[float]]:
+        """Peak since the last call and mean square of the newest block, per output channel (a sink: per input channel)."""
+        peak, square = ffi.new("float[]", _MAX_METERS), ffi.new("float[]", _MAX_METERS)
+        count = lib.tz_node_meters(self.handle, peak, square, _MAX_METERS)
+        return list(peak[0:count]), list(square[0:count])
+
+    def cost(self) -> Cost:
+        cost = ffi.new("struct tz_cost *")
+        lib.tz_node_cost(self.handle, cost)
+        return Cost(cost.blocks, cost.minimum_ns, cost.average_ns, cost.maximum_ns)
+
+
+class CoreLink:
+    """One connection's fade. Born sounding (gain 1) or silent (gain 0)."""
+
+    def __init__(self, sounding: bool) -> None:
+        self.handle = _made(lib.tz_link_new(sounding), lib.tz_link_release, "a link")
+
+
+class Route(NamedTuple):
+    """A link between two nodes of a plan, by their places in its list and their port numbers."""
+
+    link: CoreLink
+    source: int
+    source_port: int
+    target: int
+    target_port: int
+    fading: bool
+
+
+class CorePlan:
+    """A built plan, until a commit takes it."""
+
+    def __init__(self, nodes: Sequence[CoreNode], routes: Sequence[Route], block_frames: int) -> None:
+        made = ffi.new("struct tz_plan **")
+        handles = ffi.new("struct tz_node *[]", [node.handle for node in nodes] or 1)
+        wires = ffi.new("struct tz_route[]", [(route.link.handle, *route[1:]) for route in routes] or 1)
+        _check(lib.tz_plan_build(handles, len(nodes), wires, len(routes), block_frames, made), "a plan")
+        self.handle = ffi.gc(made[0], lib.tz_plan_release)
+
+    def __str__(self) -> str:
+        size = lib.tz_plan_text(self.handle, ffi.NULL, 0) + 1
+        buffer = ffi.new("char[]", size)
+        lib.tz_plan_text(self.handle, buffer, size)
+        return text(buffer)
+
+
+class CoreCommit:
+    """Everything of one transaction, carried out whole at one block boundary once it is submitted."""
+
+    def __init__(self, number: int, plan: CorePlan | None) -> None:
+        self.number = number
+        handle = lib.tz_commit_new(number, plan.handle if plan else ffi.NULL)
+        self.handle = _made(handle, lib.tz_commit_release, "a commit")
+        if plan:
+            ffi.gc(plan.handle, None)  # the commit owns it from here
+
+    def set(self, node: CoreNode, values: Sequence[float], ramp_frames: int | None) -> None:
+        """New parameter values; reached after `ramp_frames`, None = as the type itself finds right."""
+        flat = ffi.new("double[]", [*values, 0.0])
+        _check(lib.tz_commit_set(self.handle, node.handle, flat, -1 if ramp_frames is None else ramp_frames), "new settings")
+
+    def fade(self, link: CoreLink, sounding: bool, frames: int) -> None:
+        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames), "a fade")
+
+    def transfer(self, source: CoreNode, target: CoreNode) -> None:
+        """The state of `source` goes over to its successor, as far as the type can use it."""
+        _check(lib.tz_commit_transfer(self.handle, source.handle, target.handle), "a transfer of state")
+
+
+class EngineEvent(NamedTuple):
+    """What the audio thread told. `kind`: adopted, fault, gap or stepped_down; csrc/tonnetz_core.h says what the rest means."""
+
+    kind: str
+    id: int
+    frame: int
+    value: float
+
+
+_EVENT_KINDS = {
+    lib.TZ_EVENT_ADOPTED: "adopted",
+    lib.TZ_EVENT_FAULT: "fault",
+    lib.TZ_EVENT_GAP: "gap",
+    lib.TZ_EVENT_STEPPED_DOWN: "stepped_down",
+}
+
+
+class EngineStatus(NamedTuple):
+    """Counters of the audio thread. `frame` and `frame_time_ns` (CLOCK_REALTIME) belong together: the newest block's begin."""
+
+    frame: int
+    frame_time_ns: int
+    blocks: int
+    late_blocks: int
+    gaps: int
+    gap_frames: int
+    commits: int
+    faults: int
+    lateness: tuple[int, ...]  # [k]: blocks that woke less than 2**k microseconds late
+    load_average: float
+    load_maximum: float
+    realtime_priority: int
+
+
+class CoreEngine:
+    """The engine. One thread at a time may call it, except `step` and `stop`, which may wait in a thread of their own."""
+
+    def __init__(self, sample_rate: int, block_frames: int, clock: ClockKind, realtime_priority: int = 0) -> None:
+        made = ffi.new("struct tz_engine **")
+        _check(lib.tz_engine_new(sample_rate, block_frames, _CLOCKS[clock], realtime_priority, made), "the engine")
+        self.handle = ffi.gc(made[0], lib.tz_engine_release)
+        self.sample_rate = sample_rate
+        self.block_frames = block_frames
+        self.clock = clock
+        self._events = ffi.new("struct tz_event[]", _EVENTS_PER_READ)
+
+    def start(self) -> None:
+        _check(lib.tz_engine_start(self.handle), "the audio thread")
+
+    def stop(self) -> None:
+        """Returns when the audio thread is gone, at most a block later."""
+        _check(lib.tz_engine_stop(self.handle), "stopping the audio thread")
+
+    def step(self, blocks: int, timeout_ms: int) -> None:
+        """Runs blocks on the calling thread. CoreError with `is_starved` where a block waited too long for an endpoint."""
+        _check(lib.tz_engine_step(self.handle, blocks, timeout_ms), f"stepping {blocks} blocks")
+
+    def submit(self, commit: CoreCommit) -> None:
+        _check(lib.tz_engine_submit(self.handle, commit.handle), "a commit")
+        ffi.gc(commit.handle, None)  # the engine owns it from here
+
+    def events(self) -> list[EngineEvent]:
+        """What the audio thread told since the last call; frees what it gave back."""
+        found: list[EngineEvent] = []
+        while True:
+            count = lib.tz_engine_events(self.handle, self._events, _EVENTS_PER_READ)
+            found.extend(
+                EngineEvent(_EVENT_KINDS[event.kind], event.id, event.frame, event.value) for event in self._events[0:count]
+            )
+            if count < _EVENTS_PER_READ:
+                return found
+
+    def clear_bell(self) -> None:
+        """Lets `event_fd` be quiet until the audio thread tells something new."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.event_fd)
+
+    def meter(self, on: bool) -> None:
+        lib.tz_engine_meter(self.handle, on)
+
+    @property
+    def event_fd(self) -> int:
+        return int(lib.tz_engine_event_fd(self.handle))
+
+    @property
+    def frame(self) -> int:
+        """The first frame of the next block."""
+        return self.status().blocks * self.block_frames
+
+    def status(self) -> EngineStatus:
+        status = ffi.new("struct tz_engine_status *")
+        lib.tz_engine_status(self.handle, status)
+        return EngineStatus(
+            **{name: getattr(status, name) for name in EngineStatus._fields if name != "lateness"},
+            lateness=tuple(status.lateness),
+        )

@@ -1,0 +1,327 @@
+"""What is on stage: the node objects and links that run, and how to get from there to the next plan.
+
+`change_to` compares a plan with what runs, makes what is new, and submits one commit: new wires fade in, leaving ones fade
+out, kept nodes are shared. Leaving nodes and wires ride along until their fade is over; `sweep` then commits a plan without
+them. Everything here is on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..graph.plan import EMPTY, Plan, PlanNode, Wire
+from .core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, EngineEvent, Ring, Route
+
+
+class OutsideState(Protocol):
+    """How a player or recorder is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def detail(self) -> Mapping[str, Any]: ...
+
+
+class Outside(Protocol):
+    """What stands behind a node with a ring: a player, a recorder (daemon/endpoints)."""
+
+    @property
+    def ring(self) -> Ring: ...
+
+    @property
+    def state(self) -> OutsideState: ...
+
+    def start(self) -> None: ...
+
+    def configure(self, config: Mapping[str, Any]) -> None: ...
+
+    def close(self, length: int | None = None) -> None:
+        """Begin the end. `length`: of all that a recorder's ring was given, so many frames belong into the recording."""
+
+    def join(self, timeout_s: float) -> bool: ...
+
+
+@dataclass(eq=False)
+class Part:
+    """A node object on stage."""
+
+    plan_node: PlanNode
+    core: CoreNode
+    outside: Outside | None
+    adopted: int | None = None  # the frame of its first block, once known
+    started: bool = False
+
+    def start(self) -> None:
+        """Lets the player or recorder behind it begin, if there is one and it has not."""
+        if self.outside is not None and not self.started:
+            self.started = True
+            self.outside.start()
+
+    def close(self, end: int) -> None:
+        """Its sound is over at frame `end`."""
+        if self.outside is None:
+            return
+        if self.plan_node.is_sink and self.adopted is not None:
+            self.outside.close(max(0, end - self.adopted))
+        else:
+            self.outside.close()
+
+
+@dataclass(eq=False)
+class Change:
+    """A commit under way: what to do once the engine tells at which frame it was adopted."""
+
+    frame: asyncio.Future[int]
+    fade_frames: int = 0
+    made: Sequence[Part] = ()
+    silenced: Sequence[Part] = ()  # sinks that hear nothing once the fade is over
+    gone: Sequence[Part] = ()  # no longer in the plan
+    ends: int | None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Cable:
+    """A link on stage: which way it turned last, and the change that did it while its fade may not be over."""
+
+    link: CoreLink
+    sounding: bool
+    turned_by: Change | None = None
+
+    def is_over(self, frame: int) -> bool:
+        return self.turned_by is None or (self.turned_by.ends is not None and self.turned_by.ends <= frame)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a transaction asks of the stage, beside the plan."""
+
+    values: Mapping[PlanNode, tuple[Sequence[float], int]]  # flattened parameters and list count of new and changed nodes
+    fade_frames: int
+    ramp_frames: int | None  # None: each type's own
+    abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
+
+
+Parts = dict[PlanNode, Part]
+Cables = dict[Wire, Cable]
+
+
+class Stage:
+    """The parts and cables that run. `open_outside` makes what stands behind a node with a ring."""
+
+    def __init__(self, engine: CoreEngine, open_outside: Callable[[PlanNode], Outside]) -> None:
+        self.engine = engine
+        self.plan = EMPTY
+        self.parts: Parts = {}
+        self._cables: Cables = {}
+        self._open_outside = open_outside
+        self._changes: dict[int, Change] = {}  # submitted, not yet adopted
+        self._numbers = itertools.count(1)
+
+    def part(self, node_id: str) -> Part:
+        return self.parts[self.plan.nodes[node_id]]
+
+    def node_of(self, tag: int) -> str:
+        """The id of the node that an event of the core names."""
+        return next((part.plan_node.id for part in self.parts.values() if part.core.tag == tag), "a node that is gone")
+
+    # ---- Changing ----------------------------------------------------------------------------------------------------
+
+    def change_to(self, plan: Plan, order: Order) -> tuple[asyncio.Future[int], dict[str, bool]]:
+        """Submits the change. Gives the frame to come, and per node made anew under its id whether its state went over.
+
+        Where anything fails (memory, a full queue) nothing has changed.
+        """
+        change = Change(asyncio.get_running_loop().create_future(), order.fade_frames)
+        if plan is self.plan:
+            commit = CoreCommit(next(self._numbers), None)
+            self._set_values(commit, order)
+            self._submit(commit, change)
+            return change.frame, {}
+        made: Parts = {}
+        try:
+            for node in plan.nodes.values():
+                if node not in self.parts:
+                    made[node] = self._make(node, order)
+            turned = self._turn(plan, order, made, change)
+            parts, cables = _needed(plan, {**self.parts, **made}, {**self._cables, **turned})
+            commit = CoreCommit(next(self._numbers), self._build(parts.values(), cables))
+            self._set_values(commit, order)
+            carried = self._transfer(commit, made)
+            for cable in turned.values():
+                commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
+            change.made = list(made.values())
+            change.silenced = [part for node, part in self.parts.items() if node.is_sink and self._leaves(node, plan)]
+            change.gone = [part for node, part in self.parts.items() if node not in parts and not node.is_sink]
+            self._submit(commit, change)
+        except BaseException:
+            for part in made.values():
+                part.close(0)
+            raise
+        self.parts, self._cables, self.plan = parts, cables, plan
+        return change.frame, carried
+
+    def _leaves(self, node: PlanNode, plan: Plan) -> bool:
+        return self.plan.nodes.get(node.id) is node and plan.nodes.get(node.id) is not node
+
+    def _make(self, node: PlanNode, order: Order) -> Part:
+        values, list_count = order.values[node]
+        outside = self._open_outside(node) if node.spec.core_type.startswith("ring_") else None
+        try:
+            core = CoreNode(
+                node.spec.core_type,
+                sample_rate=self.engine.sample_rate,
+                block_frames=self.engine.block_frames,
+                inputs=tuple(node.channels.inputs.values()),
+                outputs=tuple(node.channels.outputs.values()),
+                values=values,
+                list_count=list_count,
+                ring=outside.ring if outside else None,
+                tag=next(self._numbers),
+            )
+        except BaseException:
+            if outside:
+                outside.close()
+            raise
+        return Part(node, core, outside)
+
+    def _turn(self, plan: Plan, order: Order, made: Parts, change: Change) -> Cables:
+        """The cables whose fade begins or turns round with this change.
+
+        A new wire into a new processor sounds at once, since what that gives out fades; and a wire into a leaving processor
+        sounds to the end for the same reason. All others fade.
+        """
+        turned: Cables = {}
+
+        def turn(wire: Wire, link: CoreLink, sounding: bool) -> None:
+            abrupt = order.fade_frames == 0 or bool({wire.source.id, wire.target.id} & order.abrupt)
+            turned[wire] = Cable(link, sounding, None if abrupt else change)
+
+        for wire in plan.wires - self._cables.keys():
+            if wire.target in made and not wire.target.is_sink:
+                turned[wire] = Cable(CoreLink(True), True)
+            else:
+                turn(wire, CoreLink(False), True)
+        for wire, cable in self._cables.items():
+            if wire in plan.wires:
+                if not cable.sounding:
+                    turn(wire, cable.link, True)
+            elif cable.sounding and (wire.target.is_sink or plan.nodes.get(wire.target.id) is wire.target):
+                turn(wire, cable.link, False)
+        return turned
+
+    def _build(self, parts: Iterable[Part], cables: Cables) -> CorePlan:
+        present = list(parts)
+        place = {part.plan_node: number for number, part in enumerate(present)}
+        routes = [
+            Route(
+                cable.link,
+                place[wire.source],
+                wire.source_port,
+                place[wire.target],
+                wire.target_port,
+                cable.turned_by is not None or not cable.sounding,
+            )
+            for wire, cable in cables.items()
+        ]
+        return CorePlan([part.core for part in present], routes, self.engine.block_frames)
+
+    def _set_values(self, commit: CoreCommit, order: Order) -> None:
+        for node, (values, _) in order.values.items():
+            if node in self.parts:
+                commit.set(self.parts[node].core, values, order.ramp_frames)
+
+    def _transfer(self, commit: CoreCommit, made: Parts) -> dict[str, bool]:
+        carried = {}
+        for node, part in made.items():
+            before = self.plan.nodes.get(node.id)
+            if before is None:
+                continue
+            # A node made anew on purpose (another generation) starts fresh; another structure takes the state over.
+            fits = before.spec is node.spec and before.generation == node.generation and part.core.transfers
+            if fits:
+                commit.transfer(self.parts[before].core, part.core)
+            carried[node.id] = fits
+        return carried
+
+    def _submit(self, commit: CoreCommit, change: Change) -> None:
+        self._changes[commit.number] = change
+        try:
+            self.engine.submit(commit)
+        except BaseException:
+            del self._changes[commit.number]
+            raise
+
+    # ---- Afterwards --------------------------------------------------------------------------------------------------
+
+    def adopted(self, event: EngineEvent) -> None:
+        """The engine carried a commit out: dates become known, and recorders that leave learn how long they are."""
+        change = self._changes.pop(event.id)
+        change.ends = event.frame + change.fade_frames
+        for part in change.made:
+            part.adopted = event.frame
+        for part in (*change.silenced, *change.gone):
+            part.close(change.ends)
+        if not change.frame.done():
+            change.frame.set_result(event.frame)
+
+    @property
+    def next_end(self) -> int | None:
+        """The frame at which the next fade is over. None: none is under way."""
+        dates = [cable.turned_by.ends for cable in self._cables.values() if cable.turned_by and cable.turned_by.ends is not None]
+        return min(dates, default=None)
+
+    @property
+    def has_fades(self) -> bool:
+        return any(cable.turned_by for cable in self._cables.values())
+
+    def sweep(self) -> None:
+        """Commits a plan without what has faded out, and with what has faded in read by pointer again."""
+        frame = self.engine.frame
+        if not any(cable.turned_by and cable.is_over(frame) for cable in self._cables.values()):
+            return
+        settled = {
+            wire: Cable(cable.link, cable.sounding) if cable.is_over(frame) else cable for wire, cable in self._cables.items()
+        }
+        parts, cables = _needed(self.plan, self.parts, settled)
+        commit = CoreCommit(next(self._numbers), self._build(parts.values(), cables))
+        change = Change(asyncio.get_running_loop().create_future())
+        change.gone = [part for node, part in self.parts.items() if node not in parts and not node.is_sink]
+        self._submit(commit, change)
+        self.parts, self._cables = parts, cables
+
+
+def _needed(plan: Plan, parts: Parts, cables: Cables) -> tuple[Parts, Cables]:
+    """What has to run: the plan's own, and what leaves for as long as it is heard through a fade."""
+    stays = set(plan.nodes.values())
+    heard: set[PlanNode] = set()
+    feeds: dict[PlanNode, list[PlanNode]] = {}
+    for wire, cable in cables.items():
+        if cable.turned_by:
+            heard.add(wire.source)
+            if wire.target.is_sink:
+                heard.add(wire.target)
+        if wire.target not in stays:
+            feeds.setdefault(wire.target, []).append(wire.source)
+    look_at = list(heard)
+    while look_at:
+        for source in feeds.get(look_at.pop(), ()):
+            if source not in heard:
+                heard.add(source)
+                look_at.append(source)
+    kept = {node: part for node, part in parts.items() if node in stays or node in heard}
+    wanted = {
+        wire: cable
+        for wire, cable in cables.items()
+        if wire.source in kept
+        and wire.target in kept
+        and (wire in plan.wires or cable.turned_by or (cable.sounding and wire.target not in stays))
+    }
+    return kept, wanted

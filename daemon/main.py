@@ -1,0 +1,122 @@
+"""`tonnetzd`: wiring only. Settings → session → doors → ready; on SIGTERM or Ctrl-C the same way back."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
+from tonnetz.rpc.method_table import load_methods
+
+from .caller import Caller
+from .endpoints.endpoint import MediaRoots
+from .engine.core import ClockKind
+from .graph.document import parse_document
+from .graph.rules import Limits
+from .node_catalogue import load_catalogue
+from .problems import Refusal
+from .session import Session
+from .settings import Settings, file_mode, load_settings, socket_path
+from .version import __version__
+
+log = logging.getLogger("tonnetz")
+
+SYSTEM_CONFIG = Path("/etc/tonnetz/tonnetz.yaml")
+
+
+def main() -> None:
+    """The command. Exit status: 0 ended as asked, 1 could not start, 2 wrong usage or configuration."""
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        settings = load_settings(arguments.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None))
+        if arguments.check:
+            _check(settings)
+            print(f"{arguments.config or 'the default configuration'} is fine.")
+            return
+        raise SystemExit(asyncio.run(_serve(settings)))
+    except Refusal as refusal:
+        _explain(refusal)
+        raise SystemExit(2) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tonnetzd",
+        description="Runs a live audio graph that can be edited while it plays.",
+        epilog="Talk to it with the tonnetz command, for example: tonnetz status",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"configuration (YAML or JSON); {SYSTEM_CONFIG} if that exists")
+    parser.add_argument("--check", action="store_true", help="check the configuration and its graph, change nothing, exit 0 or 2")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    parser.add_argument("--version", action="version", version=f"tonnetzd {__version__}")
+    return parser
+
+
+def _explain(refusal: Refusal) -> None:
+    print(f"tonnetzd: {refusal.message}", file=sys.stderr)
+    for problem in refusal.problems[1:]:
+        print(f"  {problem.where}: {problem.message}", file=sys.stderr)
+
+
+def _check(settings: Settings) -> None:
+    catalogue, _ = load_catalogue()
+    parse_document(settings.graph or {"version": 1}, catalogue, Limits())
+
+
+async def _serve(settings: Settings) -> int:
+    """Runs until told to stop; the exit status."""
+    clock: ClockKind = "internal" if settings.engine.clock == "auto" else settings.engine.clock
+    session = Session(
+        sample_rate=settings.engine.sample_rate,
+        block_frames=settings.engine.block_frames,
+        clock=clock,
+        realtime_priority=settings.engine.realtime_priority,
+        media=MediaRoots(play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)),
+    )
+    doors: list[UnixSocketDoor] = []
+    try:
+        if settings.graph:
+            await session.load(settings.graph, caller=Caller("configuration", "admin", "startup"), label="start")
+        if settings.doors.socket:
+            door = UnixSocketDoor(
+                session,
+                load_methods(),
+                socket_path(settings.doors.socket),
+                mode=file_mode(settings.doors.socket.mode),
+                group=settings.doors.socket.group or None,
+            )
+            await door.open()
+            doors.append(door)
+        if settings.autostart:
+            await session.runtime.start()
+        log.info("ready: %d nodes, %d Hz, blocks of %d", len(session.graph.nodes), session.engine.sample_rate, session.engine.block_frames)
+        await _until_told_to_stop()
+        log.info("stopping: files are being finished")
+    except SocketInUse as error:
+        log.error("%s", error)
+        return 1
+    except OSError as error:
+        log.error("can't open the control socket: %s", error)
+        return 1
+    finally:
+        for door in doors:
+            await door.close()
+        await session.close()
+    return 0
+
+
+async def _until_told_to_stop() -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+if __name__ == "__main__":
+    main()

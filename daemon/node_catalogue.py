@@ -1,0 +1,94 @@
+"""Every node type there is: what the C records say of themselves, and the files in `daemon/node_types`.
+
+Both are found, never listed: a new `.c` file in `csrc/nodes` or a new `.py` file in `daemon/node_types` is a new type.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from . import node_types
+from .endpoints.endpoint import Endpoint, Surroundings
+from .engine.core import catalogue_json
+from .graph.spec import Catalogue, NodeSpec, ParameterSpec, PortSpec
+
+
+class OutsideType(Protocol):
+    """A file of `daemon/node_types`: a node type whose sound comes from or goes to the outside."""
+
+    SPEC: NodeSpec
+
+    def open_endpoint(self, node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint: ...
+
+    def restart_needed(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool: ...
+
+
+def load_catalogue() -> tuple[Catalogue, dict[str, OutsideType]]:
+    """All types by name, and of those that talk to the outside the module behind each."""
+    catalogue: Catalogue = {}
+    for record in msgspec.json.decode(catalogue_json()):
+        if not record["internal"]:
+            catalogue[record["type"]] = _core_spec(record)
+    outside: dict[str, OutsideType] = {}
+    for module in pkgutil.iter_modules(node_types.__path__):
+        found = cast(OutsideType, importlib.import_module(f"{node_types.__name__}.{module.name}"))
+        outside[found.SPEC.type] = found
+        catalogue[found.SPEC.type] = found.SPEC
+    return catalogue, outside
+
+
+def _core_spec(record: Mapping[str, Any]) -> NodeSpec:
+    return NodeSpec(
+        type=record["type"],
+        category=record["category"],
+        help=record["help"],
+        parameters=tuple(_parameter(parameter) for parameter in record["parameters"]),
+        ports=tuple(msgspec.convert(port, PortSpec) for port in record["ports"]),
+        core_type=record["type"],
+    )
+
+
+def _parameter(record: Mapping[str, Any]) -> ParameterSpec:
+    kind = record["kind"]
+    numeric = kind in ("float", "int", "matrix")
+    fields = tuple(_parameter(field) for field in record["fields"])
+    return ParameterSpec(
+        name=record["name"],
+        kind=kind,
+        help=record["help"],
+        unit=record["unit"],
+        default=_default(kind, record, fields),
+        minimum=record["minimum"] if numeric else None,
+        maximum=record["maximum"] if numeric else None,
+        step=record["step"] or None,
+        log_scale=record["log_scale"],
+        choices=tuple(record["choices"]),
+        structure=record["structure"],
+        fields=fields,
+        count_minimum=record["count_minimum"],
+        count_maximum=record["count_maximum"],
+        rows=record["rows"],
+        columns=record["columns"],
+    )
+
+
+def _default(kind: str, record: Mapping[str, Any], fields: tuple[ParameterSpec, ...]) -> Any:
+    initial = record["initial"]
+    match kind:
+        case "bool":
+            return bool(initial)
+        case "int":
+            return int(initial)
+        case "choice":
+            return record["choices"][int(initial)]
+        case "list":
+            return [{field.name: field.default for field in fields} for _ in range(record["count_initial"])]
+        case "matrix":
+            return None
+        case _:
+            return float(initial)

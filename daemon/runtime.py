@@ -1,0 +1,165 @@
+"""The engine's life as people see it: start, stop, pause, step; how it is doing, and what each node costs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from .engine.core import CoreError, CoreNode
+from .problems import Refusal
+
+if TYPE_CHECKING:
+    from .session import Session
+
+State = Literal["stopped", "running", "paused"]
+
+ENDPOINT_PATIENCE_MS = 10_000  # how long a stepped block may wait for a player or a recorder
+CLOSING_PATIENCE_S = 30.0  # for recorders to write out what they hold; a disk that hangs must not hang the daemon
+METER_LINGER_S = 5.0  # meters are filled for so long after somebody looked
+
+
+class Runtime:
+    """Starts and stops the engine of a session. Stopped: files are closed, time stands. Paused: time stands, files stay open."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._lock = asyncio.Lock()  # one change of state at a time; edits go on meanwhile
+        self._meter_timer: asyncio.TimerHandle | None = None
+        self.state: State = "stopped"
+
+    @property
+    def active(self) -> bool:
+        """Whether players and recorders are at work."""
+        return self.state != "stopped"
+
+    async def start(self) -> None:
+        """Lets the engine run, from a stop with files begun anew, from a pause where it was held."""
+        async with self._lock:
+            if self.state == "running":
+                return
+            self._wake_outside()
+            try:
+                self._session.engine.start()
+            except CoreError as error:
+                raise Refusal("unavailable", f"The engine could not be started: {error}.") from error
+            self._become("running")
+            self._session.schedule_sweep()
+
+    async def pause(self) -> None:
+        """Holds the engine between two blocks; it goes on without a gap in any file."""
+        async with self._lock:
+            if self.state == "stopped":
+                self._wake_outside()
+            await self._halt()
+            self._become("paused")
+
+    async def stop(self) -> None:
+        """Stops the engine; when this returns every file being written is complete."""
+        async with self._lock:
+            if self.state == "stopped":
+                return
+            await self._halt()
+            self._become("stopped")
+            parts = [part for part in self._session.stage.parts.values() if part.outside and part.started]
+            for part in parts:
+                part.close(self._session.engine.frame)
+            await asyncio.gather(*(asyncio.to_thread(part.outside.join, CLOSING_PATIENCE_S) for part in parts if part.outside))
+
+    async def step(self, blocks: int) -> None:
+        """Runs so many blocks and holds again. Waits for endpoints, so nothing is lost or missing."""
+        async with self._lock:
+            session = self._session
+            if self.state == "running" and session.engine.clock != "step":
+                raise Refusal("conflict", "The engine is running; pause it (runtime.pause) before stepping.", state=self.state)
+            if self.state == "stopped":
+                self._wake_outside()
+                self._become("paused")
+            try:
+                await asyncio.to_thread(session.engine.step, blocks, ENDPOINT_PATIENCE_MS)
+            except CoreError as error:
+                if not error.is_starved:
+                    raise Refusal("unavailable", f"The engine could not be stepped: {error}.") from error
+                message = f"A block waited {ENDPOINT_PATIENCE_MS / 1000:.0f} s for a player or recorder; see the nodes' states."
+                raise Refusal("timeout", message, frame=session.engine.frame) from error
+            finally:
+                session.sweep()
+
+    async def _halt(self) -> None:
+        await asyncio.to_thread(self._session.engine.stop)
+        self._session.sweep()
+
+    def _wake_outside(self) -> None:
+        if self.state == "stopped":
+            self._session.renew_outside()
+            for part in self._session.stage.parts.values():
+                part.start()
+
+    def _become(self, state: State) -> None:
+        if state != self.state:
+            self.state = state
+            self._session.events.publish("runtime_changed", {"state": state, "frame": self._session.engine.frame})
+
+    # ---- How it is doing ---------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """State, time and load. `load`: the share of a block's time that processing takes, averaged over a third of a second."""
+        engine, now = self._session.engine, self._session.engine.status()
+        return {
+            "state": self.state,
+            "frame": engine.frame,
+            "time_s": engine.frame / engine.sample_rate,
+            "sample_rate": engine.sample_rate,
+            "block_frames": engine.block_frames,
+            "clock": engine.clock,
+            "load": now.load_average,
+            "late_blocks": now.late_blocks,
+        }
+
+    def performance(self) -> dict[str, Any]:
+        """What the audio thread counted, and what each node takes of a block (ns, of one block in 16)."""
+        now = self._session.engine.status()
+        nodes = {}
+        for node_id in self._session.graph.nodes:
+            core = self._session.stage.part(node_id).core
+            cost = core.cost()
+            nodes[node_id] = {
+                "blocks": cost.blocks,
+                "minimum_ns": cost.minimum_ns,
+                "average_ns": cost.average_ns,
+                "maximum_ns": cost.maximum_ns,
+                "faults": core.faults,
+            }
+        return {
+            **self.status(),
+            "load_maximum": now.load_maximum,
+            "blocks": now.blocks,
+            "gaps": now.gaps,
+            "gap_frames": now.gap_frames,
+            "commits": now.commits,
+            "faults": now.faults,
+            "realtime_priority": now.realtime_priority,
+            "lateness_us": {f"<{2**k}": count for k, count in enumerate(now.lateness) if count},
+            "nodes": nodes,
+        }
+
+    def meters(self, node_ids: list[str] | None = None) -> dict[str, dict[str, list[float | None]]]:
+        """Peak since the last look and RMS of the newest block in dBFS, per channel of what a node gives out (a sink: takes in).
+
+        None: silence. Meters are only filled while somebody looks, so the first look finds them empty.
+        """
+        self._session.engine.meter(True)
+        if self._meter_timer:
+            self._meter_timer.cancel()
+        self._meter_timer = asyncio.get_running_loop().call_later(METER_LINGER_S, self._session.engine.meter, False)
+        wanted = self._session.graph.nodes if node_ids is None else node_ids
+        return {node_id: _levels(self._session.stage.part(node_id).core) for node_id in wanted}
+
+
+def _levels(core: CoreNode) -> dict[str, list[float | None]]:
+    peaks, squares = core.meters()
+    return {"peak_db": [_decibels(peak, 20) for peak in peaks], "rms_db": [_decibels(square, 10) for square in squares]}
+
+
+def _decibels(value: float, factor: int) -> float | None:
+    return round(factor * math.log10(value), 2) if 0 < value < math.inf else None

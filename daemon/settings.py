@@ -1,0 +1,152 @@
+"""The configuration file: `tonnetz.yaml` (JSON is YAML too) as frozen values. Unknown keys are errors with a suggestion.
+
+Everything has a default, so an empty file, or none, is a working configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from .problems import Problem, Refusal, refuse, suggestion
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The common base of the sections."""
+
+
+class EngineSettings(Section):
+    """`clock`: auto and internal run on the machine's timer, freewheel as fast as the endpoints allow, step only when told to."""
+
+    sample_rate: Annotated[int, Meta(ge=8000, le=384_000)] = 48000
+    block_frames: Annotated[int, Meta(ge=16, le=2048)] = 256
+    clock: Literal["auto", "internal", "freewheel", "step"] = "auto"
+    realtime_priority: Annotated[int, Meta(ge=0, le=98)] = 70  # SCHED_FIFO; 0: ordinary scheduling
+
+
+class SocketSettings(Section):
+    path: str = ""  # empty: $TONNETZ_SOCKET, /run/tonnetz/control.sock or $XDG_RUNTIME_DIR/tonnetz/control.sock
+    mode: Annotated[str, Meta(pattern=r"^0?[0-7]{3}$")] = "0660"
+    group: str = ""  # empty: the group of the process
+
+
+class HttpSettings(Section):
+    listen: str = "127.0.0.1:8420"
+    allowed_hosts: list[str] = []
+    require_token: Literal["auto"] | bool = "auto"
+
+
+class DbusSettings(Section):
+    bus: str = "system"  # system, session or an address
+
+
+class DoorSettings(Section):
+    """Each door, or `false` for none."""
+
+    socket: SocketSettings | Literal[False] = SocketSettings()
+    http: HttpSettings | Literal[False] = HttpSettings()
+    dbus: DbusSettings | Literal[False] = DbusSettings()
+
+
+class StorageSettings(Section):
+    directory: str = "/var/lib/tonnetz"
+    durability: Literal["crash", "full"] = "crash"
+
+
+class MediaSettings(Section):
+    """Where players may read and recorders may write; relative paths in nodes start there, relative ones here at the file."""
+
+    play_roots: list[str] = ["/srv/audio"]
+    record_root: str = "/var/lib/tonnetz/recordings"
+
+
+class Settings(Section):
+    engine: EngineSettings = EngineSettings()
+    doors: DoorSettings = DoorSettings()
+    storage: StorageSettings = StorageSettings()
+    media: MediaSettings = MediaSettings()
+    graph: dict[str, Any] = {}
+    autostart: bool = True
+
+
+def load_settings(path: Path | None) -> Settings:
+    """The settings in a file, or the defaults. Refusal (invalid_config) with every problem found."""
+    if path is None:
+        return Settings()
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise Refusal("invalid_config", f"The configuration {path} can't be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise Refusal("invalid_config", f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    settings = parse_settings({} if data is None else data)
+    return _anchored(settings, path.absolute().parent)
+
+
+def parse_settings(data: Any) -> Settings:
+    """Settings from plain data. Refusal with all problems, each with its path."""
+    if not isinstance(data, Mapping):
+        problem = Problem("wrong_type", f"The configuration is a mapping of sections (engine, doors, …), not {type(data).__name__}.")
+        raise refuse("invalid_config", [problem])
+    problems: list[Problem] = []
+    _check_keys(data, Settings, "", problems)
+    if problems:
+        raise refuse("invalid_config", problems)
+    try:
+        return msgspec.convert(data, Settings)
+    except msgspec.ValidationError as error:
+        text, _, where = str(error).partition(" - at ")
+        place = where.strip("`").removeprefix("$.").removeprefix("$")
+        raise refuse("invalid_config", [Problem("invalid", f"{text}.", place)]) from error
+
+
+def _check_keys(data: Mapping[Any, Any], section: type[msgspec.Struct], where: str, problems: list[Problem]) -> None:
+    fields = {field.name: field.type for field in msgspec.structs.fields(section)}
+    for key, value in data.items():
+        place = f"{where}.{key}" if where else str(key)
+        if key not in fields:
+            message = f"There is no setting '{key}' {'in ' + where if where else 'here'}.{suggestion(str(key), fields)}"
+            problems.append(Problem("unknown_parameter", message, place))
+        elif isinstance(value, Mapping):
+            for kind in _sections(fields[key]):
+                _check_keys(value, kind, place, problems)
+
+
+def _sections(kind: Any) -> list[type[msgspec.Struct]]:
+    """The section types that a field's type admits."""
+    options = getattr(kind, "__args__", (kind,))
+    return [option for option in options if isinstance(option, type) and issubclass(option, Section)]
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Relative paths in a configuration file start where the file lies."""
+    media = MediaSettings(
+        play_roots=[str(folder / root) for root in settings.media.play_roots],
+        record_root=str(folder / settings.media.record_root),
+    )
+    doors = settings.doors
+    if doors.socket and doors.socket.path:
+        socket = msgspec.structs.replace(doors.socket, path=str(folder / doors.socket.path))
+        doors = msgspec.structs.replace(doors, socket=socket)
+    storage = msgspec.structs.replace(settings.storage, directory=str(folder / settings.storage.directory))
+    return msgspec.structs.replace(settings, media=media, doors=doors, storage=storage)
+
+
+def socket_path(settings: SocketSettings) -> str:
+    """Where the control socket goes: as configured, else TONNETZ_SOCKET, /run/tonnetz (where that may be written), the user's own."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    system = "/run/tonnetz"
+    user = f"{runtime}/tonnetz/control.sock"
+    default = f"{system}/control.sock" if os.getuid() == 0 or os.access(system, os.W_OK) else user
+    return settings.path or os.environ.get("TONNETZ_SOCKET", "") or default
+
+
+def file_mode(text: str) -> int:
+    return int(re.sub(r"^0o?", "", text) or "0", 8)

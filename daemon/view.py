@@ -1,0 +1,61 @@
+"""The graph as `graph.get` shows it: the document, and what the engine knows of each node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .graph.config import redact
+from .graph.model import Node
+from .graph.ports import NodeChannels, ports, resolve_channels
+
+if TYPE_CHECKING:
+    from .session import Session
+
+# A player at the end of its file goes on running, silently: states at the doors are those of the contract.
+_SHOWN = {"ended": "running"}
+
+
+def view(session: "Session") -> dict[str, Any]:
+    """Plain data: version, revision, name, nodes with config, state, ports and latency (frames), connections."""
+    graph = session.graph
+    channels = resolve_channels(graph, session.catalogue)
+    return {
+        "version": 1,
+        "revision": session.revision,
+        "name": graph.name,
+        "nodes": [_node(session, node, channels[node.id]) for node in graph.nodes.values()],
+        "connections": [
+            {"id": connection.id, "source": connection.source, "target": connection.target}
+            for connection in graph.connections.values()
+        ],
+    }
+
+
+def _node(session: "Session", node: Node, channels: NodeChannels) -> dict[str, Any]:
+    spec = session.catalogue[node.type]
+    part = session.stage.part(node.id)
+    shown: dict[str, Any] = {
+        "id": node.id,
+        "type": node.type,
+        "config": redact(spec, node.config),
+        "label": node.label,
+        "position": {"x": node.position.x, "y": node.position.y} if node.position else None,
+        "bypass": node.bypass,
+        "state": "bypassed" if node.bypass else "running",
+        "latency": part.core.latency,
+        "ports": [
+            {"name": port.name, "direction": port.direction, "signal": port.signal, "channels": count[port.name]}
+            for side, count in (
+                (ports(spec, node.config).inputs, channels.inputs),
+                (ports(spec, node.config).outputs, channels.outputs),
+            )
+            for port in side.values()
+        ],
+    }
+    if part.outside is not None:
+        state = part.outside.state
+        if not node.bypass or state.name in ("failed", "retrying"):
+            shown["state"] = _SHOWN.get(state.name, state.name)
+        shown["state_message"] = state.message
+        shown["detail"] = dict(state.detail)
+    return shown
