@@ -1,0 +1,184 @@
+/* [both] An engine under fire: plans exchanged, faded and retuned as fast as they can be made while the audio thread runs. What comes
+ * out of the sink must be a sum of what the plans in force say, and nothing may leak, race or be used after it was freed. */
+#include "check.h"
+
+#include "../memory.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PLANS = 3000 };
+
+struct scene {
+	struct tz_engine *engine;
+	struct tz_ring *source_ring, *sink_ring;
+	struct tz_node *source, *sink;
+	struct tz_link *link;
+};
+
+static const double unity[] = {0.0, 0.0};
+
+static struct scene make_scene(tz_clock clock)
+{
+	struct scene scene;
+	CHECK(tz_engine_new(RATE, BLOCK, clock, 0, &scene.engine) == TZ_OK);
+	scene.source_ring = tz_ring_new(1, RATE);
+	scene.sink_ring = tz_ring_new(1, RATE);
+	CHECK(scene.source_ring && scene.sink_ring);
+	scene.source = make_node("ring_source", 0, 1, unity, scene.source_ring);
+	scene.sink = make_node("ring_sink", 1, 0, unity, scene.sink_ring);
+	scene.link = tz_link_new(true);
+	CHECK(scene.link);
+	return scene;
+}
+
+static void end_scene(struct scene *scene)
+{
+	tz_engine_release(scene->engine);
+	tz_link_release(scene->link);
+	tz_node_release(scene->source);
+	tz_node_release(scene->sink);
+	tz_ring_release(scene->source_ring);
+	tz_ring_release(scene->sink_ring);
+}
+
+static tz_status submit(struct scene *scene, uint64_t id, bool connected, bool fading)
+{
+	struct tz_node *nodes[] = {scene->sink, scene->source}; /* against the flow: the order is the plan's business */
+	struct tz_route route = {.link = scene->link, .source = 1, .target = 0, .fading = fading};
+	struct tz_plan *plan = NULL;
+	tz_status status = tz_plan_build(nodes, 2, &route, connected, BLOCK, &plan);
+	if (status != TZ_OK)
+		return status;
+	struct tz_commit *commit = tz_commit_new(id, plan);
+	if (!commit) {
+		tz_plan_release(plan);
+		return TZ_NO_MEMORY;
+	}
+	status = tz_commit_set(commit, scene->source, unity, 100);
+	if (status == TZ_OK && fading)
+		status = tz_commit_fade(commit, scene->link, id % 2, (uint32_t)(id % 500));
+	if (status == TZ_OK)
+		status = tz_engine_submit(scene->engine, commit);
+	if (status != TZ_OK)
+		tz_commit_release(commit);
+	return status;
+}
+
+static uint32_t take_events(struct scene *scene, uint64_t *last_id, uint64_t *last_frame)
+{
+	struct tz_event events[64];
+	uint32_t count = tz_engine_events(scene->engine, events, 64), adopted = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (events[i].kind != TZ_EVENT_ADOPTED)
+			continue;
+		CHECK(events[i].id == *last_id + 1); /* in order, none lost, none twice */
+		CHECK(events[i].frame >= *last_frame && events[i].frame % BLOCK == 0);
+		*last_id = events[i].id;
+		*last_frame = events[i].frame;
+		adopted++;
+	}
+	return adopted;
+}
+
+static void plans_are_exchanged_while_it_runs(void)
+{
+	struct scene scene = make_scene(TZ_CLOCK_FREEWHEEL);
+	tz_ring_close(scene.source_ring); /* nobody plays and nobody records: nobody is waited for */
+	tz_ring_close(scene.sink_ring);
+	CHECK(tz_engine_start(scene.engine) == TZ_OK);
+	uint64_t last_id = 0, last_frame = 0;
+	uint32_t adopted = 0;
+	for (uint64_t id = 1; id <= PLANS;) {
+		tz_status status = submit(&scene, id, id % 3 != 0, id % 4 == 0);
+		CHECK(status == TZ_OK || status == TZ_BUSY);
+		id += status == TZ_OK;
+		adopted += take_events(&scene, &last_id, &last_frame);
+		if (id % 1000 == 0) { /* the thread comes and goes, commits do not notice */
+			CHECK(tz_engine_stop(scene.engine) == TZ_OK);
+			CHECK(tz_engine_start(scene.engine) == TZ_OK);
+		}
+	}
+	CHECK(tz_engine_stop(scene.engine) == TZ_OK); /* what is still waiting is adopted by hand */
+	while (adopted < PLANS) {
+		uint32_t more = take_events(&scene, &last_id, &last_frame);
+		CHECK(more > 0);
+		adopted += more;
+	}
+	end_scene(&scene);
+}
+
+static void a_fade_is_a_raised_cosine(void)
+{
+	struct scene scene = make_scene(TZ_CLOCK_STEP);
+	float ones[10 * BLOCK], heard[10 * BLOCK];
+	for (uint32_t i = 0; i < 10 * BLOCK; i++)
+		ones[i] = 1.0f;
+	CHECK(tz_ring_write(scene.source_ring, ones, 10 * BLOCK, 10 * BLOCK) == 10 * BLOCK);
+	tz_link_release(scene.link);
+	scene.link = tz_link_new(false);
+	CHECK(submit(&scene, 301, true, true) == TZ_OK); /* odd: up; 301 frames */
+	CHECK(tz_engine_step(scene.engine, 10, 1000) == TZ_OK);
+	CHECK(tz_engine_step(scene.engine, 1, 10) == TZ_STARVED);
+	CHECK(tz_ring_read(scene.sink_ring, heard, 10 * BLOCK, 10 * BLOCK) == 10 * BLOCK);
+	for (uint32_t i = 0; i < 10 * BLOCK; i++) {
+		double expected = i + 1 >= 301 ? 1.0 : 0.5 - 0.5 * cos(3.14159265358979 * (i + 1) / 301.0);
+		CHECK(fabs(heard[i] - expected) < 1e-6);
+	}
+	end_scene(&scene);
+}
+
+/* Every allocation of a scene and a commit fails once: an error comes back, nothing leaks (the leak checker looks), and the same call
+ * works when memory is there again. */
+static void no_memory_is_survived(void)
+{
+	for (long n = 0;; n++) {
+		struct scene scene = make_scene(TZ_CLOCK_STEP);
+		tz_fail_allocation(n);
+		tz_status status = submit(&scene, 2, true, true);
+		long made = tz_fail_allocation(-1);
+		CHECK(status == (n < made ? TZ_NO_MEMORY : TZ_OK));
+		if (status == TZ_NO_MEMORY)
+			CHECK(submit(&scene, 2, true, true) == TZ_OK);
+		end_scene(&scene);
+		if (n >= made)
+			break;
+		CHECK(n < 100);
+	}
+	const uint32_t channels[] = {1};
+	struct tz_node *node = NULL;
+	for (long n = 0;; n++) {
+		tz_fail_allocation(n);
+		tz_status status = tz_node_new("null_output", RATE, BLOCK, 0, 1, 0, channels, unity, NULL, &node);
+		if (tz_fail_allocation(-1) <= n)
+			break;
+		CHECK(status == TZ_NO_MEMORY);
+	}
+	tz_node_release(node);
+}
+
+static void nonsense_is_refused(void)
+{
+	struct scene scene = make_scene(TZ_CLOCK_STEP);
+	struct tz_node *node = NULL, *loop[] = {scene.sink};
+	struct tz_plan *plan = NULL;
+	const uint32_t channels[] = {1, 0};
+	CHECK(tz_node_new("no_such_type", RATE, BLOCK, 0, 0, 1, channels, unity, NULL, &node) == TZ_NO_SUCH_TYPE);
+	CHECK(tz_node_new("ring_sink", RATE, BLOCK, 0, 1, 0, channels, unity, NULL, &node) == TZ_BAD_ARGUMENT);
+	CHECK(tz_node_new("null_output", RATE, BLOCK, 0, 1, 1, channels, unity, NULL, &node) == TZ_BAD_ARGUMENT);
+	struct tz_route wrong = {.link = scene.link, .source = 0, .target = 0};
+	CHECK(tz_plan_build(loop, 1, &wrong, 1, BLOCK, &plan) == TZ_BAD_ARGUMENT); /* a sink has no output */
+	CHECK(tz_plan_build(loop, 1, NULL, 0, 2 * BLOCK, &plan) == TZ_BAD_ARGUMENT);
+	CHECK(strlen(tz_status_text(TZ_STARVED)) > 0 && plan == NULL && node == NULL);
+	end_scene(&scene);
+}
+
+int main(void)
+{
+	a_fade_is_a_raised_cosine();
+	no_memory_is_survived();
+	nonsense_is_refused();
+	plans_are_exchanged_while_it_runs();
+	puts("engine: done");
+	return 0;
+}

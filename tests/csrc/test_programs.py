@@ -1,0 +1,70 @@
+"""The core's own test programs, `csrc/tests/test_*.c`, under the sanitizers: addresses and undefined behaviour, then threads."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = sorted((ROOT / "csrc" / "tests").glob("test_*.c"))
+SANITIZERS = {"addresses": ["asan", "-fsanitize=undefined", "-fno-sanitize-recover=all"], "threads": ["tsan"]}
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory):
+    """Compiles a program with the core, as `csrc/build_core.py` compiles the core; each object once per profile."""
+    spec = importlib.util.spec_from_file_location("build_core", ROOT / "csrc" / "build_core.py")
+    recipe = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(recipe)
+    objects: dict[str, list[Path]] = {}
+
+    def flags(sanitizer: str) -> list[str]:
+        profile, *more = SANITIZERS[sanitizer]
+        return [*recipe.compile_flags(profile), *more]
+
+    def core(sanitizer: str, folder: Path) -> list[Path]:
+        made = []
+        for source in recipe.c_sources():
+            target = folder / f"{sanitizer}-{source.parent.name}-{source.stem}.o"
+            subprocess.run(["gcc", *flags(sanitizer), "-c", source, "-o", target], check=True)
+            made.append(target)
+        return made
+
+    def build(source: Path, sanitizer: str, *, alone: bool = False) -> Path:
+        folder = tmp_path_factory.getbasetemp()
+        if not alone and sanitizer not in objects:
+            objects[sanitizer] = core(sanitizer, folder)
+        program = folder / f"{sanitizer}-{source.stem}"
+        parts = [] if alone else objects[sanitizer]
+        subprocess.run(["gcc", *flags(sanitizer), source, *parts, "-lm", "-pthread", "-o", program], check=True)
+        return program
+
+    return build
+
+
+def run(program: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TSAN_OPTIONS": "exitcode=66"}
+    return subprocess.run([program], capture_output=True, text=True, timeout=100, env=environment, check=False)
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS)
+@pytest.mark.parametrize("source", PROGRAMS, ids=lambda path: path.stem)
+def test_program(built, source: Path, sanitizer: str) -> None:
+    result = run(built(source, sanitizer))
+    assert result.returncode == 0, result.stderr
+    assert "done" in result.stdout
+
+
+def test_the_thread_sanitizer_sees_a_race(built) -> None:
+    """The negative control: were it quiet here too, its silence elsewhere would mean nothing."""
+    result = run(built(ROOT / "csrc" / "tests" / "race.c", "threads", alone=True))
+    assert result.returncode == 66
+    assert "data race" in result.stderr
+
+
+def test_there_are_programs() -> None:
+    assert {path.stem for path in PROGRAMS} >= {"test_ring", "test_engine"}
