@@ -1,0 +1,32 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import hypothesis
+import pytest
+
+# A busy machine may pause anything for long; what counts is what a test finds, not how fast one example ran.
+hypothesis.settings.register_profile("tonnetz", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("tonnetz")
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The folder that holds daemon/, rpc/ and csrc/."""
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def core_recipe(checkout: Path) -> ModuleType:
+    """csrc/build_core.py: flags and sources of the core, for tests that compile some of it themselves."""
+    spec = importlib.util.spec_from_file_location("build_core", checkout / "csrc" / "build_core.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["build_core"] = module  # under this name stub_core.py imports it too
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,283 @@
+"""The architecture's rules, held against the sources: who may import whom, what a C file may do, how long a file is."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+LONGEST_FILE = 420  # lines; a longer one holds two things
+PACKAGES = {"tonnetz.daemon": CHECKOUT / "daemon", "tonnetz.rpc": CHECKOUT / "rpc"}
+SOURCES = sorted(path for root in PACKAGES.values() for path in root.rglob("*.py"))
+C_SOURCES = sorted(path for folder in ("csrc", "csrc/nodes") for path in (CHECKOUT / folder).glob("*.[ch]"))
+
+# What the doors may know of the daemon: the values that cross them, and how it is set up; never what it does.
+DOORS_MAY_KNOW = {
+    "tonnetz.daemon",
+    "tonnetz.daemon.caller",
+    "tonnetz.daemon.event_names",
+    "tonnetz.daemon.events",
+    "tonnetz.daemon.problems",
+    "tonnetz.daemon.receipt",
+    "tonnetz.daemon.settings",
+    "tonnetz.daemon.version",
+}
+# graph/ is pure: the same input gives the same output, with nothing outside touched.
+GRAPH_MAY_NOT_USE = {
+    "asyncio",
+    "io",
+    "multiprocessing",
+    "os",
+    "pathlib",
+    "random",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "threading",
+    "time",
+}
+
+
+def module_name(path: Path) -> str:
+    """`tonnetz.daemon.graph.model` for daemon/graph/model.py; of a package without `.__init__`."""
+    parts = path.relative_to(CHECKOUT).with_suffix("").parts
+    return ".".join(["tonnetz", *(parts[:-1] if parts[-1] == "__init__" else parts)])
+
+
+MODULES = {module_name(path): path for path in SOURCES}
+
+
+def statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """All statements that run: not those that only type checkers read."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            yield from statements(ast.Module(node.orelse, []))
+            continue
+        if isinstance(node, ast.stmt):
+            yield node
+        yield from statements(node)
+
+
+def imports(path: Path, name: str) -> set[str]:
+    """The full names of the modules that a file imports when it runs, wherever in the file."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found: set[str] = set()
+    for statement in statements(ast.parse(path.read_text())):
+        if isinstance(statement, ast.Import):
+            found.update(alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - statement.level + 1] if statement.level else []
+            source = ".".join([*base, *([statement.module] if statement.module else [])])
+            for alias in statement.names:
+                inner = f"{source}.{alias.name}"
+                found.add(inner if inner in MODULES or inner == "tonnetz._core" else source)
+    return found
+
+
+IMPORTS = {name: imports(path, name) for name, path in MODULES.items()}
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def broken(importer: str, allowed: set[str] | None = None, forbidden: set[str] | None = None) -> list[str]:
+    """The imports below a package that a rule does not allow; `allowed` speaks of Tonnetz's own modules only."""
+    return [
+        f"{name} imports {target}"
+        for name, targets in IMPORTS.items()
+        if within(name, importer)
+        for target in sorted(targets)
+        if (forbidden is not None and any(within(target, package) for package in forbidden))
+        or (
+            allowed is not None
+            and within(target, "tonnetz")
+            and not any(within(target, package) for package in allowed)
+        )
+    ]
+
+
+def test_import_rules_see_relative_and_late_imports(tmp_path: Path) -> None:
+    example = tmp_path / "example.py"
+    example.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from ..problems import Problem\n"
+        "from . import model\n"
+        "if TYPE_CHECKING:\n    import asyncio\nelse:\n    import os.path\n"
+        "def late():\n    from tonnetz import _core\n"
+    )
+    assert imports(example, "tonnetz.daemon.graph.example") == {
+        "typing",
+        "tonnetz.daemon.problems",
+        "tonnetz.daemon.graph.model",
+        "os.path",
+        "tonnetz._core",
+    }
+
+
+def test_graph_is_pure() -> None:
+    assert broken("tonnetz.daemon.graph", allowed={"tonnetz.daemon.graph", "tonnetz.daemon.problems"}) == []
+    assert broken("tonnetz.daemon.graph", forbidden=GRAPH_MAY_NOT_USE) == []
+    others = {
+        target.partition(".")[0]
+        for name, targets in IMPORTS.items()
+        if within(name, "tonnetz.daemon.graph")
+        for target in targets
+    }
+    assert others - sys.stdlib_module_names <= {"tonnetz", "msgspec"}
+
+
+def test_only_the_engine_touches_the_core() -> None:
+    users = {name for name, targets in IMPORTS.items() if "tonnetz._core" in targets}
+    assert users, "somebody must use the core"
+    assert [name for name in users if not within(name, "tonnetz.daemon.engine")] == []
+
+
+def test_endpoints_are_handed_what_they_need() -> None:
+    above = {"tonnetz.daemon.engine", "tonnetz.daemon.session", "tonnetz.daemon.main", "tonnetz.rpc"}
+    assert broken("tonnetz.daemon.endpoints", forbidden=above) == []
+    assert broken("tonnetz.daemon.node_types", forbidden=above) == []
+
+
+def test_doors_know_the_table_and_not_the_daemon() -> None:
+    own = {"tonnetz.rpc"}
+    assert broken("tonnetz.rpc.doors", allowed=own | DOORS_MAY_KNOW) == []
+    assert broken("tonnetz.rpc.method_table", allowed=own | DOORS_MAY_KNOW) == []
+    assert broken("tonnetz.rpc.methods", forbidden={"tonnetz.rpc.doors", "tonnetz.daemon.main"}) == []
+
+
+def test_only_main_imports_upward() -> None:
+    upward = [
+        line
+        for line in broken("tonnetz.daemon", forbidden={"tonnetz.rpc"})
+        if not line.startswith("tonnetz.daemon.main ")
+    ]
+    assert upward == []
+
+
+def test_nobody_imports_daemon_or_rpc_without_tonnetz() -> None:
+    places = [*SOURCES, *(CHECKOUT / "tests").rglob("*.py"), *(CHECKOUT / "examples").rglob("*.py")]
+    bare = {
+        f"{path.relative_to(CHECKOUT)} imports {target}"
+        for path in places
+        for target in imports(path, "elsewhere.module")
+        if target.partition(".")[0] in {"daemon", "rpc", "csrc"}
+    }
+    assert bare == set()
+
+
+def test_packages_are_listed_and_are_folders() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(CHECKOUT / "setup.cfg")
+    listed = settings["options"]["packages"].split()
+    folders = {module_name(path.parent / "__init__.py") for path in SOURCES}
+    assert sorted(listed) == listed
+    assert set(listed) == folders | {"tonnetz"}
+    assert [name for name in folders if name not in MODULES] == [], "these folders lack an __init__.py"
+
+
+def test_the_import_root_links_to_the_folders() -> None:
+    for name in ("daemon", "rpc"):
+        link = CHECKOUT / "csrc" / "tonnetz" / name
+        assert link.is_symlink() and link.resolve() == CHECKOUT / name
+
+
+def test_no_file_has_grown_too_long() -> None:
+    places = [*SOURCES, *C_SOURCES, *(CHECKOUT / "csrc").glob("*/*.c"), *(CHECKOUT / "csrc").glob("*.py")]
+    lengths = {path.relative_to(CHECKOUT): len(path.read_text().splitlines()) for path in places}
+    assert {str(path): lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_every_module_says_why_it_exists() -> None:
+    silent = [name for name, path in MODULES.items() if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert silent == []
+
+
+# ---- C ---------------------------------------------------------------------------------------------------------------
+
+
+def test_every_c_file_says_where_it_runs() -> None:
+    untagged = [path.name for path in C_SOURCES if not re.match(r"/\* \[(audio|control|both)\] \S", path.read_text())]
+    assert untagged == []
+
+
+def called_outside(source: Path, objects: Path, recipe: ModuleType) -> set[str]:
+    """The functions that the compiled file calls and does not define itself."""
+    compiled = objects / f"{source.stem}.o"
+    flags = [*recipe.compile_flags("release"), "-O1", "-DTZ_NO_CLONES", "-fno-stack-protector", "-U_FORTIFY_SOURCE"]
+    subprocess.run(["gcc", *flags, f"-I{CHECKOUT / 'csrc'}", "-c", source, "-o", compiled], check=True)
+    listing = subprocess.run(["nm", "--undefined-only", "-P", compiled], check=True, capture_output=True, text=True)
+    return {line.split()[0] for line in listing.stdout.splitlines()}
+
+
+# Mathematics and moving bytes; anything else could allocate, lock, wait or print.
+NODE_MAY_CALL = re.compile(
+    r"(tz_\w+|mem(cpy|set|move)|strcmp|_GLOBAL_OFFSET_TABLE_"
+    r"|(sin|cos|sincos|tan|tanh|atan|atan2|exp|exp2|exp10|expm1|log|log2|log10|log1p|pow|sqrt|cbrt|fabs|floor|ceil|round|lround"
+    r"|lrint|rint|nearbyint|trunc|fmod|fmin|fmax|frexp|ldexp|hypot|copysign)f?)"
+)
+
+
+@pytest.mark.parametrize("source", sorted((CHECKOUT / "csrc" / "nodes").glob("*.c")), ids=lambda path: path.stem)
+def test_a_node_type_only_calculates(source: Path, tmp_path: Path, core_recipe: ModuleType) -> None:
+    assert {
+        name for name in called_outside(source, tmp_path, core_recipe) if not NODE_MAY_CALL.fullmatch(name)
+    } == set()
+
+
+AUDIO_SOURCES = [path for path in C_SOURCES if path.suffix == ".c" and path.read_text().startswith("/* [audio]")]
+AUDIO_MAY_NOT_CALL = re.compile(
+    r"(m|c|re)alloc|aligned_alloc|posix_memalign|free|tz_(free|alloc)\w*|pthread_(mutex|cond|rwlock|join|create)\w*"
+    r"|\w*printf\w*|puts|fopen|fwrite|open|read|mmap|munmap|usleep|nanosleep|sem_wait|poll|select"
+)
+
+
+@pytest.mark.parametrize("source", AUDIO_SOURCES, ids=lambda path: path.stem)
+def test_the_audio_thread_neither_allocates_nor_waits(source: Path, tmp_path: Path, core_recipe: ModuleType) -> None:
+    assert {
+        name for name in called_outside(source, tmp_path, core_recipe) if AUDIO_MAY_NOT_CALL.fullmatch(name)
+    } == set()
+
+
+def test_an_allocating_file_would_be_noticed(tmp_path: Path, core_recipe: ModuleType) -> None:
+    source = tmp_path / "bad.c"
+    source.write_text("#include <stdlib.h>\nvoid *bad(size_t size);\nvoid *bad(size_t size) { return malloc(size); }\n")
+    called = called_outside(source, tmp_path, core_recipe)
+    assert any(AUDIO_MAY_NOT_CALL.fullmatch(name) for name in called)
+    assert not all(NODE_MAY_CALL.fullmatch(name) for name in called)
+
+
+def test_the_stub_says_what_the_header_says(core_recipe: ModuleType) -> None:
+    stub = runpy.run_path(str(CHECKOUT / "csrc" / "stub_core.py"))
+    current = (CHECKOUT / "csrc" / "tonnetz" / "_core.pyi").read_text()
+    assert stub["stub"]() == current, "run: .venv/bin/python csrc/stub_core.py"
+    text = re.sub(r"/\*.*?\*/", "", core_recipe.declarations(), flags=re.DOTALL)
+    assert set(re.findall(r"def (tz_\w+)", current)) == set(re.findall(r"\b(tz_\w+)\(", text))
+
+
+def test_never_fast_math(core_recipe: ModuleType) -> None:
+    for profile in core_recipe.PROFILE_FLAGS:
+        flags = [*core_recipe.compile_flags(profile), *core_recipe.link_flags(profile)]
+        assert not {"-ffast-math", "-Ofast", "-ffinite-math-only"} & set(flags)
+
+
+def test_the_loaded_core_leaves_arithmetic_as_it_was() -> None:
+    """The linker can slip in start-up code that turns denormals into zero for the whole interpreter."""
+    program = "import tonnetz._core; print(5e-324 * 1.0 == 5e-324)"
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert run.stdout == "True\n"
+
+
+def test_an_unknown_profile_is_refused(core_recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TONNETZ_BUILD", "fast")
+    with pytest.raises(SystemExit, match="no such profile. Known: release, debug"):
+        core_recipe.chosen_profile()
