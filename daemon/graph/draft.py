@@ -21,7 +21,7 @@ class Draft:
         self.nodes: Mapping[str, Node] = graph.nodes
         self.connections: Mapping[str, Connection] = graph.connections
         self.made: dict[str, Connection] = {}  # connections that the graph did not have, or not all the time
-        self.rewired: set[str] = set()  # nodes that gained or lost a connection
+        self.rewired: set[str] = set()  # nodes that gained or lost a connection, or are gone
         self.fresh: set[str] = set()  # nodes put in the place of nothing, or of another
         self._nodes: dict[str, Node] | None = None  # as `nodes`, once they are a copy
         self._wiring: _Wiring | None = None
@@ -43,6 +43,7 @@ class Draft:
             self.nodes = self._nodes = dict(self.graph.nodes)
         del self._nodes[node_id]
         self.fresh.discard(node_id)
+        self.rewired.add(node_id)
 
     def connect(self, connection: Connection) -> None:
         wiring = self._own_wiring()

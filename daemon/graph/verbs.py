@@ -31,6 +31,7 @@ from .edits import (
 )
 from .model import NODE_ID_PATTERN, Connection, Graph, Node, Position
 from .ports import layout, ports
+from .rewiring import joints, misfits
 from .rules import unknown_node, unknown_type
 from .spec import Catalogue, NodeSpec
 from .wording import flaw_in_text, shortened, spoken
@@ -117,7 +118,7 @@ class Work:
             return node_id, []
         self.check_label(edit.label)
         if edit.position is not None:
-            self.check_position(edit.position)
+            self.check_position(edit.position, "position.")
         config = self.check_config(edit.type, edit.config)
         if len(self.problems) > before or config is None:
             self.absent.add(node_id)
@@ -153,6 +154,12 @@ class Work:
                 return node_id
             number += 1
 
+    def release_number(self, node_id: str) -> None:
+        """Note that an id is free again, which may be the smallest of its kind."""
+        type_name, _, number = node_id.rpartition("_")
+        if type_name in self.numbers and number.isdecimal():
+            self.numbers[type_name] = min(self.numbers[type_name], max(int(number), 1))
+
     def whose(self, node_id: str) -> str:
         if node_id not in self.graph.nodes and (place := self.place(node_id)):
             return f"{place} made it."
@@ -175,50 +182,27 @@ class Work:
             return edit.id, []
         draft = self.draft
         incoming, outgoing = draft.connections_into(node.id), draft.connections_out_of(node.id)
-        joints = self.joints(node, incoming, outgoing) if edit.strategy == "bridge" else []
+        bridge: list[Connection] = []
+        if edit.strategy == "bridge":
+            spec = self.catalogue.get(node.type)
+            found = joints(spec, node, incoming, outgoing) if spec else None
+            bridge = [joint for joint in found or [] if joint.id not in draft.connections]
+            if found is None:
+                self.warnings.append(f"{node.id} has no input and output to join: nothing bridges the gap it leaves.")
         gone = {connection.id: connection for connection in (*incoming, *outgoing)}
         for connection in gone.values():
             self.unwire(connection)
         draft.remove(node.id)
-        self.numbers.pop(node.type, None)
+        self.release_number(node.id)
         self.relaid.discard(node.id)
         if node.id in self.graph.nodes:
             self.strategies.setdefault(node.id, edit.strategy)
-        for joint in joints:
+        for joint in bridge:
             self.wire(joint)
-        undo: list[AnyEdit] = [Disconnect(id=joint.id) for joint in joints]
-        undo.append(
-            AddNode(
-                id=node.id,
-                type=node.type,
-                config=dict(node.config),
-                label=node.label,
-                position=node.position,
-                bypass=node.bypass,
-            )
-        )
+        undo: list[AnyEdit] = [Disconnect(id=joint.id) for joint in bridge]
+        undo.append(addition(node))
         undo += [Connect(source=connection.source, target=connection.target) for connection in gone.values()]
         return node.id, undo
-
-    def joints(self, node: Node, incoming: Sequence[Connection], outgoing: Sequence[Connection]) -> list[Connection]:
-        """The connections from what feeds the node's (first) input, to what its (first) output feeds."""
-        spec = self.catalogue.get(node.type)
-        main_in = next((port for port in spec.ports if port.direction == "input"), None) if spec else None
-        main_out = next((port for port in spec.ports if port.direction == "output"), None) if spec else None
-        if spec is None or main_in is None or main_out is None or main_in.signal != main_out.signal:
-            self.warnings.append(f"{node.id} has no input and output to join, so nothing bridges the place it leaves.")
-            return []
-        known = ports(spec, node.config)
-        through = {name for name, port in known.inputs.items() if main_in.repeat and port.repeat == main_in.repeat}
-        through = through or {main_in.name}
-        joined = {
-            (before.source, after.target): None
-            for before in incoming
-            for after in outgoing
-            if before.target_port in through and after.source_port == main_out.name
-        }
-        candidates = [Connection(source, target) for source, target in joined]
-        return [joint for joint in candidates if joint.id not in self.draft.connections]
 
     def configure_node(self, edit: ConfigureNode) -> Done:
         node = self.node(edit.id)
@@ -251,23 +235,17 @@ class Work:
             self.absent.add(node.id)
             return node.id, []
         draft = self.draft
-        old_spec = self.catalogue.get(node.type)
-        old = ports(old_spec, node.config) if old_spec else None
         new = ports(self.catalogue[edit.type], config)
-        dropped = []
-        for connection in draft.connections_into(node.id):
-            name = connection.target_port
-            was = old.inputs.get(name) if old else None
-            if name not in new.inputs or (was is not None and was.signal != new.inputs[name].signal):
-                dropped.append(connection)
-        for connection in draft.connections_out_of(node.id):
-            name = connection.source_port
-            was = old.outputs.get(name) if old else None
-            if name not in new.outputs or (was is not None and was.signal != new.outputs[name].signal):
-                dropped.append(connection)
+        spec = self.catalogue.get(node.type)
+        old = ports(spec, node.config) if spec else new
+        dropped = misfits(old, new, draft.connections_into(node.id), draft.connections_out_of(node.id))
         for connection in dropped:
             self.unwire(connection)
-            self.warnings.append(f"{connection.id} is gone: {edit.type} has no such port.")
+            inwards = connection.target_node == node.id
+            port = f"input '{connection.target_port}'" if inwards else f"output '{connection.source_port}'"
+            self.warnings.append(f"{connection.id} was taken away: {edit.type} has no {port} that fits.")
+        # On the way back, what an edit before this one connected in advance would be dropped too.
+        dropped += misfits(new, old, draft.connections_into(node.id), draft.connections_out_of(node.id))
         draft.put_fresh(msgspec.structs.replace(node, type=edit.type, config=config))
         self.relay(node.id)
         if node.id in self.graph.nodes:
@@ -300,7 +278,7 @@ class Work:
         position = None
         if edit.x is not None and edit.y is not None:
             position = Position(x=float(edit.x), y=float(edit.y))
-            self.check_position(position)
+            self.check_position(position, "")
         elif edit.x is not None or edit.y is not None:
             self.problem("malformed", "A position is two numbers, x and y, or null for both.")
         if node is None or len(self.problems) > before:
@@ -309,11 +287,11 @@ class Work:
         was = node.position
         return node.id, [MoveNode(id=node.id, x=was.x if was else None, y=was.y if was else None)]
 
-    def check_position(self, position: Position) -> None:
+    def check_position(self, position: Position, path: str) -> None:
         for axis, value in (("x", position.x), ("y", position.y)):
             if not (math.isfinite(value) and abs(value) <= CANVAS):
                 message = f"{axis} goes from {-CANVAS:.0f} to {CANVAS:.0f}, not {spoken(value)}."
-                self.problem("malformed", message, axis)
+                self.problem("malformed", message, f"{path}{axis}")
 
     def bypass_node(self, edit: BypassNode) -> Done:
         node = self.node(edit.id)
@@ -374,15 +352,27 @@ class Work:
             self.unwire(connection)
             return name, [Connect(source=connection.source, target=connection.target)]
         source, _, target = name.partition(":")
-        nodes = {source.partition(".")[0], target.partition(".")[0]}
-        self.unsure |= nodes
-        if name not in self.failed and not self.absent & nodes:
+        nodes = (source.partition(".")[0], target.partition(".")[0])
+        self.unsure.update(nodes)
+        if name not in self.failed and not self.absent.intersection(nodes):
             known = [near.id for node in nodes for near in self.draft.connections_into(node)]
             known += [near.id for node in nodes for near in self.draft.connections_out_of(node)]
             word = shortened(name)
             message = f"There is no connection '{word}'.{suggestion(word, dict.fromkeys(known[:200]))}"
             self.problem("unknown_connection", message, "id" if edit.id is not None else "source")
         return name, []
+
+
+def addition(node: Node) -> AddNode:
+    """The edit that adds this node, as it is."""
+    return AddNode(
+        id=node.id,
+        type=node.type,
+        config=dict(node.config),
+        label=node.label,
+        position=node.position,
+        bypass=node.bypass,
+    )
 
 
 _VERBS: Mapping[type, Callable[[Work, Any], Done]] = {
