@@ -1,10 +1,11 @@
 """Runs the demo in the foreground: makes the sound, starts the daemon, says how to talk to it, ends both together.
 
-`./dev run` calls it from the checkout's root.
+`./dev run` calls it. All that it makes goes to the folder .demo in the present one.
 """
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import av
 DEMO = Path(__file__).resolve().parent
 TONNETZD = Path(sys.executable).with_name("tonnetzd")
 STATE = Path(".demo")
+CONFIGURATION = STATE / "tonnetz.yaml"
 LOOP = STATE / "sounds" / "loop.wav"
 RECORDINGS = STATE / "recordings"
 START_S = 20.0  # more than a slow machine needs to start the daemon
@@ -39,11 +41,12 @@ Ctrl-C ends it and completes the file.
 def main() -> int:
     if not LOOP.exists() or LOOP.stat().st_mtime < (DEMO / "make_sound.py").stat().st_mtime:
         subprocess.run([sys.executable, DEMO / "make_sound.py", LOOP], check=True)
+    shutil.copyfile(DEMO / "tonnetz.yaml", CONFIGURATION)
     RECORDINGS.mkdir(parents=True, exist_ok=True)
     earlier = set(RECORDINGS.iterdir())
 
     # In a process group of its own the daemon hears of Ctrl-C once, from here, whoever sent it.
-    daemon = subprocess.Popen([TONNETZD, "--config", DEMO / "tonnetz.yaml"], process_group=0)
+    daemon = subprocess.Popen([TONNETZD, "--config", CONFIGURATION], process_group=0)
 
     def end(*_: object) -> None:
         daemon.terminate()
