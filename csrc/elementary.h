@@ -108,6 +108,13 @@ static inline double tz_tan_half_turns(double turns)
 	return mirrored ? cosine / (x * sine) : x * sine / cosine;
 }
 
+/* sin(π turns), turns 0 … ½ */
+static inline double tz_sin_half_turns(double turns)
+{
+	const double half = tz_tan_half_turns(turns / 2.0);
+	return 2.0 * half / (1.0 + half * half);
+}
+
 /* A gain in dB as a factor; −INFINITY is 0. */
 static inline double tz_factor(double decibels)
 {

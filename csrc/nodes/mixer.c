@@ -68,10 +68,9 @@ static size_t state_size(const struct tz_shape *shape, const double *values)
 static double pan_factor(double place, double law_db)
 {
 	const double named_db = 3.0102999566398120; /* 20 log10 √2 */
-	const double half_turn = tz_tan_half_turns(place * 0.25);
-	const double linear = place;                                                   /* −6 dB */
-	const double sine = 2.0 * half_turn / (1.0 + half_turn * half_turn);           /* −3 dB: sin(place × 90°) */
-	const double near_only = place < 0.5 ? 2.0 * place : 1.0;                      /*  0 dB */
+	const double linear = place;                              /* −6 dB */
+	const double sine = tz_sin_half_turns(place / 2.0);       /* −3 dB */
+	const double near_only = place < 0.5 ? 2.0 * place : 1.0; /*  0 dB */
 	const bool low = law_db < -named_db;
 	const double lower = low ? linear : sine, upper = low ? sine : near_only;
 	if (lower <= 0.0)

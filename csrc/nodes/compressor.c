@@ -1,0 +1,282 @@
+/* [both] Compressor: feed-forward, all channels turned down together. Level, static curve and gain are in dB; the smoothing between curve
+ * and gain is what attack and release are. */
+#include <string.h>
+
+#include "../elementary.h"
+#include "../node_type.h"
+#include "../ramp.h"
+
+enum { THRESHOLD_DB, RATIO, ATTACK_MS, RELEASE_MS, KNEE_DB, MAKEUP_DB, DETECTOR, LOOKAHEAD_MS, MIX };
+enum { IN, SIDECHAIN };
+enum { OUT, GAIN_REDUCTION_DB };
+
+/* The window of the rms detector, and how long the peak detector takes to forget: time constants, in ms. Long beside a period of
+ * speech or music, short beside any release. */
+#define DETECTOR_MS 10.0
+
+static const char *const detectors[] = {"peak", "rms", NULL};
+
+static const struct tz_parameter parameters[] = {
+	[THRESHOLD_DB] = {.name = "threshold_db", .kind = TZ_FLOAT, .unit = "dBFS", .minimum = -60, .maximum = 0, .initial = -20, .step = 0.1,
+	                  .help = "The level above which the sound is turned down."},
+	[RATIO] = {.name = "ratio", .kind = TZ_FLOAT, .unit = "", .flags = TZ_LOG_SCALE, .minimum = 1, .maximum = 100, .initial = 4, .step = 0.1,
+	           .help = "So many dB more coming in, above the threshold, are one dB more going out."},
+	[ATTACK_MS] = {.name = "attack_ms", .kind = TZ_FLOAT, .unit = "ms", .minimum = 0, .maximum = 200, .initial = 10, .step = 0.1,
+	               .help = "How fast it turns down: the time for 63 % of the way, in dB."},
+	[RELEASE_MS] = {.name = "release_ms", .kind = TZ_FLOAT, .unit = "ms", .flags = TZ_LOG_SCALE, .minimum = 1, .maximum = 5000, .initial = 100, .step = 1,
+	                .help = "How fast it turns up again: the time for 63 % of the way, in dB."},
+	[KNEE_DB] = {.name = "knee_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = 0, .maximum = 24, .initial = 6, .step = 0.1,
+	             .help = "Over so many dB around the threshold the ratio sets in by and by."},
+	[MAKEUP_DB] = {.name = "makeup_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = -12, .maximum = 24, .initial = 0, .step = 0.1,
+	               .help = "Gain after compression."},
+	[DETECTOR] = {.name = "detector", .kind = TZ_CHOICE, .unit = "", .choices = detectors, .initial = 1,
+	              .help = "What level is: the highest peak, or the mean power over 10 ms (rms; a full-scale sine counts -3 dBFS). "
+	                      "The loudest channel decides."},
+	[LOOKAHEAD_MS] = {.name = "lookahead_ms", .kind = TZ_FLOAT, .unit = "ms", .flags = TZ_STRUCTURE, .minimum = 0, .maximum = 20, .initial = 0, .step = 0.1,
+	                  .help = "Delays the sound, not the detector, so that the gain is down before a peak comes."},
+	[MIX] = {.name = "mix", .kind = TZ_FLOAT, .unit = "", .minimum = 0, .maximum = 1, .initial = 1, .step = 0.01,
+	         .help = "How much of the output is compressed; the rest is the sound as it came."},
+	{0},
+};
+
+static const struct tz_port ports[] = {
+	{.name = "in", .direction = TZ_INPUT, .rule = TZ_FOLLOW, .help = "The sound."},
+	{.name = "sidechain", .direction = TZ_INPUT, .rule = TZ_CONNECTED, .optional = true, .help = "If connected, its level decides instead of that of in."},
+	{.name = "out", .direction = TZ_OUTPUT, .rule = TZ_FOLLOW, .help = "The sound compressed."},
+	{.name = "gain_reduction_db", .direction = TZ_OUTPUT, .signal = TZ_CONTROL, .rule = TZ_FIXED, .channels = 1,
+	 .help = "What compression does to the level in each frame, 0 or below; makeup and mix left out."},
+	{0},
+};
+
+/* What glides. An envelope is max(peak × power, keep × envelope + mean × power). */
+enum { THRESHOLD, SLOPE, KNEE, MAKEUP, WET, PEAK, MEAN, VALUES };
+
+struct settings {
+	uint32_t own_frames;
+	float value[VALUES];
+	float keep, attack, release;
+};
+
+struct state {
+	uint32_t channels, key_channels; /* of in, of sidechain */
+	struct tz_glide glide;
+	struct tz_ramp value[VALUES];
+	float keep, attack, release;
+	float reduction;    /* dB, 0 or below */
+	uint32_t ahead;     /* frames of look-ahead */
+	uint32_t position;  /* of the oldest frame in the lines */
+	uint32_t envelopes;
+	float *envelope;    /* one per channel of in or sidechain */
+	float *line;        /* look-ahead: `ahead` frames per channel */
+};
+
+static uint32_t latency(const struct tz_shape *shape, const double *values)
+{
+	return tz_frames(values[LOOKAHEAD_MS], shape->sample_rate);
+}
+
+static uint32_t envelope_count(const struct tz_shape *shape)
+{
+	return shape->input_channels[IN] > shape->input_channels[SIDECHAIN] ? shape->input_channels[IN] : shape->input_channels[SIDECHAIN];
+}
+
+static size_t settings_size(const struct tz_shape *shape)
+{
+	(void)shape;
+	return sizeof(struct settings);
+}
+
+static size_t state_size(const struct tz_shape *shape, const double *values)
+{
+	const size_t line = (size_t)latency(shape, values) * shape->input_channels[IN];
+	return sizeof(struct state) + (envelope_count(shape) + line) * sizeof(float);
+}
+
+/* The part of the way a one-pole smoother goes in one frame. */
+static double share_per_frame(double milliseconds, double sample_rate)
+{
+	const double log2_e = 1.44269504088896340736;
+	return milliseconds > 0.0 ? 1.0 - tz_exp2(-log2_e / (milliseconds * 1e-3 * sample_rate)) : 1.0;
+}
+
+static void prepare(const struct tz_shape *shape, const double *values, void *block)
+{
+	struct settings *settings = block;
+	const double forget = share_per_frame(DETECTOR_MS, shape->sample_rate);
+	const bool rms = values[DETECTOR] != 0.0;
+	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
+	settings->value[THRESHOLD] = (float)values[THRESHOLD_DB];
+	settings->value[SLOPE] = (float)(1.0 / values[RATIO] - 1.0);
+	settings->value[KNEE] = (float)(values[KNEE_DB] > 0.001 ? values[KNEE_DB] : 0.001); /* a divisor */
+	settings->value[MAKEUP] = (float)values[MAKEUP_DB];
+	settings->value[WET] = (float)values[MIX];
+	settings->value[PEAK] = rms ? 0.0f : 1.0f;
+	settings->value[MEAN] = rms ? (float)forget : 0.0f;
+	settings->keep = (float)(1.0 - forget);
+	settings->attack = (float)share_per_frame(values[ATTACK_MS], shape->sample_rate);
+	settings->release = (float)share_per_frame(values[RELEASE_MS], shape->sample_rate);
+}
+
+static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
+{
+	struct state *state = block;
+	const struct settings *settings = new_settings;
+	const float way = tz_way(&state->glide, state->glide.left);
+	for (uint32_t n = 0; n < VALUES; n++)
+		tz_ramp_to(&state->value[n], way, settings->value[n]);
+	state->keep = settings->keep;
+	state->attack = settings->attack;
+	state->release = settings->release;
+	tz_glide_start(&state->glide, ramp_frames, settings->own_frames);
+}
+
+static void init(const struct tz_shape *shape, const double *values, const void *settings, void *block)
+{
+	struct state *state = block;
+	state->channels = shape->input_channels[IN];
+	state->key_channels = shape->input_channels[SIDECHAIN];
+	state->ahead = latency(shape, values);
+	state->envelopes = envelope_count(shape);
+	state->envelope = (float *)(state + 1);
+	state->line = state->envelope + state->envelopes;
+	adopt(state, settings, 0);
+}
+
+static void reset(void *block)
+{
+	struct state *state = block;
+	state->glide.left = 0;
+	state->reduction = 0.0f;
+	state->position = 0;
+	memset(state->envelope, 0, (state->envelopes + (size_t)state->ahead * state->channels) * sizeof(float));
+}
+
+static void transfer(void *block, const void *predecessor)
+{
+	struct state *state = block;
+	const struct state *old = predecessor;
+	state->reduction = old->reduction;
+	for (uint32_t channel = 0; channel < state->envelopes; channel++)
+		state->envelope[channel] = old->envelope[tz_least(channel, old->envelopes - 1)];
+	for (uint32_t channel = 0; channel < state->channels; channel++) {
+		float *line = state->line + (size_t)channel * state->ahead;
+		const float *old_line = old->line + (size_t)tz_least(channel, old->channels - 1) * old->ahead;
+		for (uint32_t age = 1; age <= tz_least(state->ahead, old->ahead); age++)
+			line[(state->position + state->ahead - age) % state->ahead] = old_line[(old->position + old->ahead - age) % old->ahead];
+	}
+}
+
+/* The power of the loudest channel. */
+TZ_INLINE void detect(struct state *state, const struct tz_member *member, uint32_t first, const float *way, float *restrict power, uint32_t frames)
+{
+	const bool keyed = member->in[SIDECHAIN] != NULL;
+	const float *const *key = keyed ? member->in[SIDECHAIN] : member->in[IN];
+	const uint32_t channels = keyed ? state->key_channels : state->channels;
+	for (uint32_t frame = 0; frame < frames; frame++)
+		power[frame] = 0.0f;
+	for (uint32_t channel = 0; channel < channels; channel++) {
+		const float *restrict sound = key[channel] + first;
+		float envelope = state->envelope[channel];
+		for (uint32_t frame = 0; frame < frames; frame++) {
+			const float square = sound[frame] * sound[frame];
+			const float peak = tz_ramp_at(&state->value[PEAK], way[frame]) * square;
+			const float mean = tz_ramp_at(&state->value[MEAN], way[frame]) * square + state->keep * envelope;
+			envelope = peak > mean ? peak : mean;
+			power[frame] = power[frame] > envelope ? power[frame] : envelope;
+		}
+		state->envelope[channel] = envelope;
+	}
+}
+
+/* Powers become the reductions that the static curve asks for, in dB, 0 or below. */
+TZ_INLINE void look_up(const struct state *state, const float *way, float *restrict value, uint32_t frames)
+{
+	for (uint32_t frame = 0; frame < frames; frame++) {
+		const float knee = tz_ramp_at(&state->value[KNEE], way[frame]);
+		const float level = 3.0103000f * tz_log2f(value[frame] + 1e-20f); /* −200 dBFS is silence */
+		const float above = level - tz_ramp_at(&state->value[THRESHOLD], way[frame]) + 0.5f * knee; /* the foot of the knee */
+		float bend = above > 0.0f ? above : 0.0f;
+		bend = bend < knee ? bend : knee;
+		const float straight = above > knee ? above - knee : 0.0f;
+		value[frame] = tz_ramp_at(&state->value[SLOPE], way[frame]) * (bend * bend / (2.0f * knee) + straight);
+	}
+}
+
+/* One after the other: the only part that has to wait for itself. */
+TZ_INLINE void smooth(struct state *state, const float *wanted, float *restrict reduction, uint32_t frames)
+{
+	float now = state->reduction;
+	for (uint32_t frame = 0; frame < frames; frame++) {
+		const float apart = wanted[frame] - now;
+		now += apart < 0.0f ? state->attack * apart : state->release * apart;
+		reduction[frame] = now;
+	}
+	state->reduction = now;
+}
+
+/* Exchanges a channel's newest frames for its oldest in the look-ahead. */
+TZ_INLINE const float *look_ahead(const struct state *state, const float *in, uint32_t channel, float *restrict late, uint32_t frames)
+{
+	if (state->ahead == 0)
+		return in;
+	float *restrict line = state->line + (size_t)channel * state->ahead;
+	for (uint32_t done = 0, at = state->position; done < frames; at = 0) {
+		const uint32_t part = tz_least(frames - done, state->ahead - at);
+		for (uint32_t frame = 0; frame < part; frame++) {
+			late[done + frame] = line[at + frame];
+			line[at + frame] = in[done + frame];
+		}
+		done += part;
+	}
+	return late;
+}
+
+/* At most TZ_PIECE frames. */
+TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+{
+	float way[TZ_PIECE], wanted[TZ_PIECE], factor[TZ_PIECE], late[TZ_PIECE];
+	for (uint32_t frame = 0; frame < frames; frame++)
+		way[frame] = frame + 1 < state->glide.left ? tz_way(&state->glide, state->glide.left - 1 - frame) : 0.0f;
+	float *restrict reduction = member->out[GAIN_REDUCTION_DB][0] + first;
+	detect(state, member, first, way, wanted, frames);
+	look_up(state, way, wanted, frames);
+	smooth(state, wanted, reduction, frames);
+	for (uint32_t frame = 0; frame < frames; frame++) {
+		const float wet = tz_ramp_at(&state->value[WET], way[frame]);
+		const float compressed = tz_exp2f(0.16609640f * (reduction[frame] + tz_ramp_at(&state->value[MAKEUP], way[frame])));
+		factor[frame] = wet * compressed + (1.0f - wet);
+	}
+	for (uint32_t channel = 0; channel < state->channels; channel++) {
+		const float *sound = look_ahead(state, member->in[IN][channel] + first, channel, late, frames);
+		float *restrict out = member->out[OUT][channel] + first;
+		for (uint32_t frame = 0; frame < frames; frame++)
+			out[frame] = sound[frame] * factor[frame];
+	}
+	state->position = state->ahead > 0 ? (state->position + frames) % state->ahead : 0;
+	state->glide.left -= tz_least(frames, state->glide.left);
+}
+
+static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+{
+	for (uint32_t n = 0; n < count; n++)
+		for (uint32_t done = 0; done < frames; done += TZ_PIECE)
+			run(members[n].state, &members[n], done, tz_least(frames - done, TZ_PIECE));
+}
+
+TN_NODE_TYPE(compressor) = {
+	.name = "compressor",
+	.category = "processor",
+	.help = "Turns loud passages down. Feed-forward, soft knee, all channels together, with side chain and look-ahead.",
+	.flags = TZ_GUARDED,
+	.parameters = parameters,
+	.ports = ports,
+	.settings_size = settings_size,
+	.state_size = state_size,
+	.prepare = prepare,
+	.init = init,
+	.adopt = adopt,
+	.process = process,
+	.reset = reset,
+	.transfer = transfer,
+	.latency = latency,
+};

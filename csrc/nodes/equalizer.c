@@ -1,0 +1,311 @@
+/* [both] Parametric equalizer. A band is one section, or for steep low-pass and high-pass bands a cascade of up to four. */
+#include <string.h>
+
+#include "../node_type.h"
+#include "../section_lanes.h"
+
+enum { MOST_BANDS = 32, BAND_SECTIONS = 4 };
+enum { TYPE, FREQUENCY, GAIN_DB, Q, SLOPE, ENABLED, BAND_FIELDS }; /* the list comes first, then gain_db */
+
+static const char *const band_types[] = {
+	[TZ_PEAKING] = "peaking", [TZ_LOW_SHELF] = "low_shelf", [TZ_HIGH_SHELF] = "high_shelf", [TZ_LOW_PASS] = "low_pass",
+	[TZ_HIGH_PASS] = "high_pass", [TZ_BAND_PASS] = "band_pass", [TZ_NOTCH] = "notch", [TZ_ALL_PASS] = "all_pass", NULL,
+};
+
+static const struct tz_parameter band[] = {
+	[TYPE] = {.name = "type", .kind = TZ_CHOICE, .unit = "", .choices = band_types, .initial = TZ_PEAKING, .help = "What the band does."},
+	[FREQUENCY] = {.name = "frequency", .kind = TZ_FLOAT, .unit = "Hz", .flags = TZ_LOG_SCALE, .minimum = 10, .maximum = 24000, .initial = 1000,
+	               .help = "Its centre, or its corner. Held below 0.49 of the sample rate."},
+	[GAIN_DB] = {.name = "gain_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = -30, .maximum = 30, .initial = 0, .step = 0.1,
+	             .help = "For peaking and shelves: how much it raises or lowers."},
+	[Q] = {.name = "q", .kind = TZ_FLOAT, .unit = "", .flags = TZ_LOG_SCALE, .minimum = 0.1, .maximum = 40, .initial = 0.7071, .step = 0.01,
+	       .help = "The higher, the narrower; 0.7071 is the flattest a pass band can be. Not for slopes of 6 dB."},
+	[SLOPE] = {.name = "slope_db_oct", .kind = TZ_INT, .unit = "dB", .minimum = 6, .maximum = 48, .initial = 12, .step = 6,
+	           .help = "For low_pass and high_pass: decibels per octave, in steps of 6 (the nearest is taken)."},
+	[ENABLED] = {.name = "enabled", .kind = TZ_BOOL, .unit = "", .initial = 1, .help = "Whether the band does anything. It fades in and out."},
+	{0},
+};
+
+static const struct tz_parameter parameters[] = {
+	{.name = "bands", .kind = TZ_LIST, .unit = "", .fields = band, .count_minimum = 1, .count_maximum = MOST_BANDS, .count_initial = 5,
+	 .help = "The bands, one after the other. Another number of bands is a new equalizer, which fades in and keeps the sound of those both have."},
+	{.name = "gain_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = -30, .maximum = 30, .initial = 0, .step = 0.1, .help = "The level of the whole."},
+	{0},
+};
+
+static const struct tz_port ports[] = {
+	{.name = "in", .direction = TZ_INPUT, .rule = TZ_FOLLOW, .help = "The sound."},
+	{.name = "out", .direction = TZ_OUTPUT, .rule = TZ_FOLLOW, .help = "The sound equalized."},
+	{0},
+};
+
+struct settings {
+	uint32_t own_frames;
+	float factor;
+	struct band_settings {
+		uint32_t sections;
+		struct tz_section section[BAND_SECTIONS]; /* those beyond are flat */
+	} band[];
+};
+
+/* A section's place in the chain. One that is neither wanted nor on its way out does not run and holds no sound. */
+struct slot {
+	bool wanted, running;
+	struct tz_section_glide glide;
+	struct tz_coefficients steady;
+};
+
+struct state {
+	uint32_t channels, slots, own_frames;
+	struct tz_glide glide;
+	struct tz_ramp factor;
+	struct tz_memory *memory; /* one per slot and channel, at the end of this block */
+	struct slot slot[];
+};
+
+static size_t settings_size(const struct tz_shape *shape)
+{
+	return sizeof(struct settings) + shape->list_count * sizeof(struct band_settings);
+}
+
+static size_t state_size(const struct tz_shape *shape, const double *values)
+{
+	(void)values;
+	const size_t slots = (size_t)shape->list_count * BAND_SECTIONS;
+	return sizeof(struct state) + slots * (sizeof(struct slot) + shape->output_channels[0] * sizeof(struct tz_memory));
+}
+
+/* ---- [control] From parameters to sections ---- */
+
+/* A pass band of order n: a first-order section if n is odd, and the pairs of poles, the dull ones before the peaky ones. */
+static void design_pass(enum tz_section_kind kind, double pitch, double q, uint32_t order, struct band_settings *band_settings)
+{
+	uint32_t made = 0;
+	if (order % 2 == 1)
+		band_settings->section[made++] = tz_section_first_order(kind, pitch);
+	for (uint32_t pair = order / 2; pair > 0; pair--)
+		band_settings->section[made++] = tz_section_design(kind, pitch, tz_butterworth_q(order, pair) * q / 0.70710678118654752, 0.0);
+	band_settings->sections = made;
+}
+
+static void design_band(const double *value, double sample_rate, struct band_settings *band_settings)
+{
+	const enum tz_section_kind kind = (enum tz_section_kind)value[TYPE];
+	const double pitch = tz_section_pitch(value[FREQUENCY], sample_rate);
+	const struct tz_section flat = tz_section_make(pitch, 1.0 / value[Q], 1.0, 0.0, 0.0);
+	for (uint32_t n = 0; n < BAND_SECTIONS; n++)
+		band_settings->section[n] = flat;
+	band_settings->sections = 1;
+	if (kind == TZ_LOW_PASS || kind == TZ_HIGH_PASS)
+		design_pass(kind, pitch, value[Q], (uint32_t)(value[SLOPE] / 6.0 + 0.5), band_settings);
+	else
+		band_settings->section[0] = tz_section_design(kind, pitch, value[Q], value[GAIN_DB]);
+	if (value[ENABLED] != 0.0)
+		return;
+	for (uint32_t n = 0; n < band_settings->sections; n++) /* they run on unheard, ready to be heard again */
+		memcpy(&band_settings->section[n].value[TZ_DIRECT], &flat.value[TZ_DIRECT], 3 * sizeof(float));
+}
+
+static void prepare(const struct tz_shape *shape, const double *values, void *block)
+{
+	struct settings *settings = block;
+	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
+	settings->factor = (float)tz_factor(values[shape->list_count * BAND_FIELDS]);
+	for (uint32_t n = 0; n < shape->list_count; n++)
+		design_band(values + n * BAND_FIELDS, shape->sample_rate, &settings->band[n]);
+}
+
+/* ---- [audio] Moving ---- */
+
+static void settle(struct state *state)
+{
+	for (uint32_t n = 0; n < state->slots; n++) {
+		struct slot *slot = &state->slot[n];
+		slot->running = slot->wanted;
+		slot->steady = tz_section_at(&slot->glide, 0.0f);
+		if (!slot->running)
+			memset(&state->memory[n * state->channels], 0, state->channels * sizeof(struct tz_memory));
+	}
+}
+
+static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
+{
+	struct state *state = block;
+	const struct settings *settings = new_settings;
+	const float way = tz_smooth(tz_way(&state->glide, state->glide.left));
+	tz_ramp_to(&state->factor, way, settings->factor);
+	for (uint32_t n = 0; n < state->slots; n++) {
+		struct slot *slot = &state->slot[n];
+		const struct band_settings *band_settings = &settings->band[n / BAND_SECTIONS];
+		for (uint32_t value = 0; value < TZ_SECTION_VALUES; value++)
+			tz_ramp_to(&slot->glide.value[value], way, band_settings->section[n % BAND_SECTIONS].value[value]);
+		slot->wanted = n % BAND_SECTIONS < band_settings->sections;
+		slot->running |= slot->wanted;
+	}
+	tz_glide_start(&state->glide, ramp_frames, settings->own_frames);
+	if (state->glide.left == 0)
+		settle(state);
+}
+
+static void init(const struct tz_shape *shape, const double *values, const void *settings, void *block)
+{
+	(void)values;
+	struct state *state = block;
+	state->channels = shape->output_channels[0];
+	state->slots = shape->list_count * BAND_SECTIONS;
+	state->memory = (struct tz_memory *)&state->slot[state->slots];
+	adopt(state, settings, 0);
+}
+
+static void reset(void *block)
+{
+	struct state *state = block;
+	state->glide.left = 0;
+	settle(state);
+	memset(state->memory, 0, (size_t)state->slots * state->channels * sizeof(struct tz_memory));
+}
+
+static void transfer(void *block, const void *predecessor)
+{
+	struct state *state = block;
+	const struct state *old = predecessor;
+	for (uint32_t n = 0; n < tz_least(state->slots, old->slots); n++)
+		for (uint32_t channel = 0; state->slot[n].running && channel < state->channels; channel++)
+			state->memory[n * state->channels + channel] = old->memory[n * old->channels + tz_least(channel, old->channels - 1)];
+}
+
+/* ---- [audio] Sounding ---- */
+
+/* One section's coefficients in each frame of a piece. */
+struct moving_coefficients {
+	float decay[TZ_PIECE], feed[TZ_PIECE], rise[TZ_PIECE], direct[TZ_PIECE], band[TZ_PIECE], low[TZ_PIECE];
+};
+
+TZ_INLINE void move(const struct tz_section_glide *glide, const float *way, uint32_t frames, struct moving_coefficients *moving)
+{
+	for (uint32_t frame = 0; frame < frames; frame++) {
+		const struct tz_coefficients c = tz_section_at(glide, way[frame]);
+		moving->decay[frame] = c.decay;
+		moving->feed[frame] = c.feed;
+		moving->rise[frame] = c.rise;
+		moving->direct[frame] = c.direct;
+		moving->band[frame] = c.band;
+		moving->low[frame] = c.low;
+	}
+}
+
+/* At most TZ_PIECE frames of a glide. */
+TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+{
+	float way[TZ_PIECE];
+	for (uint32_t frame = 0; frame < frames; frame++)
+		way[frame] = tz_smooth(tz_way(&state->glide, state->glide.left - 1 - frame));
+	for (uint32_t channel = 0; channel < state->channels; channel++)
+		memcpy(member->out[0][channel] + first, member->in[0][channel] + first, frames * sizeof(float));
+	for (uint32_t n = 0; n < state->slots; n++) {
+		if (!state->slot[n].running)
+			continue;
+		struct moving_coefficients moving;
+		move(&state->slot[n].glide, way, frames, &moving);
+		for (uint32_t channel = 0; channel < state->channels; channel++) {
+			float *restrict sound = member->out[0][channel] + first;
+			struct tz_memory memory = state->memory[n * state->channels + channel];
+			for (uint32_t frame = 0; frame < frames; frame++) {
+				const struct tz_coefficients c = {moving.decay[frame], moving.feed[frame], moving.rise[frame],
+				                                  moving.direct[frame], moving.band[frame], moving.low[frame]};
+				sound[frame] = tz_section_step(&c, &memory, sound[frame]);
+			}
+			state->memory[n * state->channels + channel] = memory;
+		}
+	}
+	for (uint32_t channel = 0; channel < state->channels; channel++) {
+		float *restrict sound = member->out[0][channel] + first;
+		for (uint32_t frame = 0; frame < frames; frame++)
+			sound[frame] *= tz_ramp_at(&state->factor, way[frame]);
+	}
+}
+
+/* Up to eight sections at once over two channels (which may be one and the same). */
+static void run_group(struct state *state, const uint32_t *slots, uint32_t count, const uint32_t channel[2], const struct tz_lane_channels *sound)
+{
+	static const struct tz_coefficients pass = {.direct = 1.0f};
+	const uint32_t vectors = (count + 1) / 2;
+	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
+	for (uint32_t n = 0; n < 2 * vectors; n++)
+		for (uint32_t side = 0; side < 2; side++) {
+			if (n < count)
+				tz_lanes_set(lanes, n, side, &state->slot[slots[n]].steady, state->memory[slots[n] * state->channels + channel[side]]);
+			else
+				tz_lanes_set(lanes, n, side, &pass, (struct tz_memory){0});
+		}
+	switch (vectors) { /* each has its own unrolled loop */
+	case 1: tz_lanes_run(lanes, 1, sound); break;
+	case 2: tz_lanes_run(lanes, 2, sound); break;
+	case 3: tz_lanes_run(lanes, 3, sound); break;
+	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, sound); break;
+	}
+	for (uint32_t n = 0; n < count; n++)
+		for (uint32_t side = 0; side < 2; side++)
+			state->memory[slots[n] * state->channels + channel[side]] = tz_lanes_memory(lanes, n, side);
+}
+
+TZ_INLINE void run_steady(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+{
+	uint32_t running[MOST_BANDS * BAND_SECTIONS], count = 0;
+	for (uint32_t n = 0; n < state->slots; n++)
+		if (state->slot[n].running)
+			running[count++] = n;
+	for (uint32_t left = 0; left < state->channels; left += 2) {
+		const uint32_t pair[2] = {left, tz_least(left + 1, state->channels - 1)};
+		struct tz_lane_channels sound = {.frames = frames};
+		for (uint32_t side = 0; side < 2; side++) {
+			sound.in[side] = member->in[0][pair[side]] + first;
+			sound.out[side] = member->out[0][pair[side]] + first;
+		}
+		for (uint32_t done = 0; done < count; done += TZ_MOST_SIDE_BY_SIDE) {
+			run_group(state, running + done, tz_least(count - done, TZ_MOST_SIDE_BY_SIDE), pair, &sound);
+			sound.in[0] = sound.out[0];
+			sound.in[1] = sound.out[1];
+		}
+	}
+	for (uint32_t channel = 0; state->factor.target != 1.0f && channel < state->channels; channel++) {
+		float *restrict sound = member->out[0][channel] + first;
+		for (uint32_t frame = 0; frame < frames; frame++)
+			sound[frame] *= state->factor.target;
+	}
+}
+
+static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+{
+	for (uint32_t n = 0; n < count; n++) {
+		struct state *state = members[n].state;
+		uint32_t done = 0;
+		while (done < frames && state->glide.left > 0) {
+			const uint32_t piece = tz_least(tz_least(frames - done, TZ_PIECE), state->glide.left);
+			run_gliding(state, &members[n], done, piece);
+			state->glide.left -= piece;
+			done += piece;
+			if (state->glide.left == 0)
+				settle(state);
+		}
+		if (done < frames)
+			run_steady(state, &members[n], done, frames - done);
+	}
+}
+
+TN_NODE_TYPE(equalizer) = {
+	.name = "equalizer",
+	.category = "processor",
+	.help = "Parametric equalizer with up to 32 bands. Bands can be moved while sound goes through them.",
+	.flags = TZ_GUARDED,
+	.parameters = parameters,
+	.ports = ports,
+	.settings_size = settings_size,
+	.state_size = state_size,
+	.prepare = prepare,
+	.init = init,
+	.adopt = adopt,
+	.process = process,
+	.reset = reset,
+	.transfer = transfer,
+};
