@@ -79,7 +79,7 @@ void tz_commit_release(struct tz_commit *commit);                   /* only one 
 tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const double *values, int32_t ramp_frames);
 tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames);
 bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
-tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *from, struct tz_node *to);
+tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);
 
 /* ---- Engine ---- */
 struct tz_engine;

@@ -32,7 +32,7 @@ class Subscription:
     After a loss the next event's params carry `dropped`, the number of events this listener did not get.
     """
 
-    def __init__(self, hub: "Hub", names: frozenset[str], limit: int) -> None:
+    def __init__(self, hub: Hub, names: frozenset[str], limit: int) -> None:
         self.names = names
         self.limit = limit
         self._hub = hub
@@ -61,7 +61,7 @@ class Subscription:
         self._hub.forget(self)
         self._wake.set()
 
-    def __aiter__(self) -> "Subscription":
+    def __aiter__(self) -> Subscription:
         return self
 
     async def __anext__(self) -> Event:

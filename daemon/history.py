@@ -1,4 +1,5 @@
-"""The transactions of this run, newest last: what came between a client's revision and now, and how to take each back."""
+"""The transactions of this run, newest last: what came between a client's revision and now, and how to take each
+back."""
 
 from __future__ import annotations
 
@@ -39,6 +40,11 @@ class History:
     def describe_since(self, revision: int) -> list[dict[str, Any]]:
         """The same as plain data, for a conflict's answer."""
         return [
-            {"revision": entry.revision, "author": entry.author, "label": entry.label, "edits": msgspec.to_builtins(entry.edits)}
+            {
+                "revision": entry.revision,
+                "author": entry.author,
+                "label": entry.label,
+                "edits": msgspec.to_builtins(entry.edits),
+            }
             for entry in self.since(revision)
         ]

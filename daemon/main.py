@@ -31,12 +31,14 @@ SYSTEM_CONFIG = Path("/etc/tonnetz/tonnetz.yaml")
 def main() -> None:
     """The command. Exit status: 0 ended as asked, 1 could not start, 2 wrong usage or configuration."""
     arguments = _parser().parse_args()
-    logging.basicConfig(level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     try:
         settings = load_settings(arguments.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None))
         if arguments.check:
             _check(settings)
-            print(f"{arguments.config or 'the default configuration'} is fine.")
+            sys.stdout.write(f"{arguments.config or 'the default configuration'} is fine.\n")
             return
         raise SystemExit(asyncio.run(_serve(settings)))
     except Refusal as refusal:
@@ -50,17 +52,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs a live audio graph that can be edited while it plays.",
         epilog="Talk to it with the tonnetz command, for example: tonnetz status",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"configuration (YAML or JSON); {SYSTEM_CONFIG} if that exists")
-    parser.add_argument("--check", action="store_true", help="check the configuration and its graph, change nothing, exit 0 or 2")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"configuration (YAML or JSON); {SYSTEM_CONFIG} if that exists"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="check the configuration and its graph, change nothing, exit 0 or 2"
+    )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--version", action="version", version=f"tonnetzd {__version__}")
     return parser
 
 
 def _explain(refusal: Refusal) -> None:
-    print(f"tonnetzd: {refusal.message}", file=sys.stderr)
+    sys.stderr.write(f"tonnetzd: {refusal.message}\n")
     for problem in refusal.problems[1:]:
-        print(f"  {problem.where}: {problem.message}", file=sys.stderr)
+        sys.stderr.write(f"  {problem.where}: {problem.message}\n")
 
 
 def _check(settings: Settings) -> None:
@@ -76,7 +82,9 @@ async def _serve(settings: Settings) -> int:
         block_frames=settings.engine.block_frames,
         clock=clock,
         realtime_priority=settings.engine.realtime_priority,
-        media=MediaRoots(play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)),
+        media=MediaRoots(
+            play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)
+        ),
     )
     doors: list[UnixSocketDoor] = []
     try:
@@ -94,7 +102,12 @@ async def _serve(settings: Settings) -> int:
             doors.append(door)
         if settings.autostart:
             await session.runtime.start()
-        log.info("ready: %d nodes, %d Hz, blocks of %d", len(session.graph.nodes), session.engine.sample_rate, session.engine.block_frames)
+        log.info(
+            "ready: %d nodes, %d Hz, blocks of %d",
+            len(session.graph.nodes),
+            session.engine.sample_rate,
+            session.engine.block_frames,
+        )
         await _until_told_to_stop()
         log.info("stopping: files are being finished")
     except SocketInUse as error:

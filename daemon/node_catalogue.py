@@ -36,7 +36,7 @@ def load_catalogue() -> tuple[Catalogue, dict[str, OutsideType]]:
             catalogue[record["type"]] = _core_spec(record)
     outside: dict[str, OutsideType] = {}
     for module in pkgutil.iter_modules(node_types.__path__):
-        found = cast(OutsideType, importlib.import_module(f"{node_types.__name__}.{module.name}"))
+        found = cast("OutsideType", importlib.import_module(f"{node_types.__name__}.{module.name}"))
         outside[found.SPEC.type] = found
         catalogue[found.SPEC.type] = found.SPEC
     return catalogue, outside

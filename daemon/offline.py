@@ -1,4 +1,5 @@
-"""Rendering a graph without a daemon: as fast as the machine can, on the step clock, sample for sample what would have played."""
+"""Rendering a graph without a daemon: as fast as the machine can, on the step clock, sample for sample what would
+have played."""
 
 from __future__ import annotations
 
@@ -25,14 +26,19 @@ def render(
 ) -> dict[str, Any]:
     """Plays `seconds` (rounded up to whole blocks) of a graph document; relative paths in it start at `base_dir`.
 
-    `progress` is told the seconds rendered so far. The answer says how many frames were rendered, and of each node with a
-    file behind it what became of it. Raises Refusal for a document that can't be played.
+    `progress` is told the seconds rendered so far. The answer says how many frames were rendered, and of each node
+    with a file behind it what became of it. Raises Refusal for a document that can't be played.
     """
     return asyncio.run(_render(document, seconds, base_dir, progress, sample_rate, block_frames))
 
 
 async def _render(
-    document: Any, seconds: float, base_dir: Path, progress: Callable[[float], None], sample_rate: int, block_frames: int
+    document: Any,
+    seconds: float,
+    base_dir: Path,
+    progress: Callable[[float], None],
+    sample_rate: int,
+    block_frames: int,
 ) -> dict[str, Any]:
     # Whoever renders runs with their own rights already: any file that they name will do.
     media = MediaRoots(play_roots=(base_dir, Path("/")), record_root=base_dir, record_anywhere=True)
@@ -49,7 +55,12 @@ async def _render(
         await session.runtime.stop()
         frames = session.engine.frame
         files = {
-            node["id"]: {"type": node["type"], "state": node["state"], "message": node["state_message"], **node["detail"]}
+            node["id"]: {
+                "type": node["type"],
+                "state": node["state"],
+                "message": node["state_message"],
+                **node["detail"],
+            }
             for node in session.view()["nodes"]
             if "detail" in node
         }

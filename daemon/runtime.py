@@ -20,9 +20,10 @@ METER_LINGER_S = 5.0  # meters are filled for so long after somebody looked
 
 
 class Runtime:
-    """Starts and stops the engine of a session. Stopped: files are closed, time stands. Paused: time stands, files stay open."""
+    """Starts and stops the engine of a session. Stopped: files are closed, time stands. Paused: time stands, files
+    stay open."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = asyncio.Lock()  # one change of state at a time; edits go on meanwhile
         self._meter_timer: asyncio.TimerHandle | None = None
@@ -64,14 +65,18 @@ class Runtime:
             parts = [part for part in self._session.stage.parts.values() if part.outside and part.started]
             for part in parts:
                 part.close(self._session.engine.frame)
-            await asyncio.gather(*(asyncio.to_thread(part.outside.join, CLOSING_PATIENCE_S) for part in parts if part.outside))
+            await asyncio.gather(
+                *(asyncio.to_thread(part.outside.join, CLOSING_PATIENCE_S) for part in parts if part.outside)
+            )
 
     async def step(self, blocks: int) -> None:
         """Runs so many blocks and holds again. Waits for endpoints, so nothing is lost or missing."""
         async with self._lock:
             session = self._session
             if self.state == "running" and session.engine.clock != "step":
-                raise Refusal("conflict", "The engine is running; pause it (runtime.pause) before stepping.", state=self.state)
+                raise Refusal(
+                    "conflict", "The engine is running; pause it (runtime.pause) before stepping.", state=self.state
+                )
             if self.state == "stopped":
                 self._wake_outside()
                 self._become("paused")
@@ -80,7 +85,8 @@ class Runtime:
             except CoreError as error:
                 if not error.is_starved:
                     raise Refusal("unavailable", f"The engine could not be stepped: {error}.") from error
-                message = f"A block waited {ENDPOINT_PATIENCE_MS / 1000:.0f} s for a player or recorder; see the nodes' states."
+                patience_s = ENDPOINT_PATIENCE_MS / 1000
+                message = f"A block waited {patience_s:.0f} s for a player or recorder; see the nodes' states."
                 raise Refusal("timeout", message, frame=session.engine.frame) from error
             finally:
                 session.sweep()
@@ -103,7 +109,8 @@ class Runtime:
     # ---- How it is doing ---------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, Any]:
-        """State, time and load. `load`: the share of a block's time that processing takes, averaged over a third of a second."""
+        """State, time and load. `load`: the share of a block's time that processing takes, averaged over a third of
+        a second."""
         engine, now = self._session.engine, self._session.engine.status()
         return {
             "state": self.state,
@@ -144,7 +151,8 @@ class Runtime:
         }
 
     def meters(self, node_ids: list[str] | None = None) -> dict[str, dict[str, list[float | None]]]:
-        """Peak since the last look and RMS of the newest block in dBFS, per channel of what a node gives out (a sink: takes in).
+        """Peak since the last look and RMS of the newest block in dBFS, per channel of what a node gives out (a sink:
+        takes in).
 
         None: silence. Meters are only filled while somebody looks, so the first look finds them empty.
         """

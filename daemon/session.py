@@ -1,8 +1,8 @@
 """The single writer: every change of the graph goes through `Session.apply`, whole or not at all.
 
-A transaction is worked out on frozen graphs, turned into a plan, and submitted as one commit; nothing here waits in between,
-so there is nothing to lock. The reply waits for the engine to tell at which frame the commit was adopted, while later
-transactions may already be on their way: many can share one block.
+A transaction is worked out on frozen graphs, turned into a plan, and submitted as one commit; nothing here waits in
+between, so there is nothing to lock. The reply waits for the engine to tell at which frame the commit was adopted,
+while later transactions may already be on their way: many can share one block.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from .caller import Caller
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.stage import Order, Outside, Stage
+from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes
 from .graph.config import flatten
@@ -45,7 +46,8 @@ ADOPTION_PATIENCE_S = 5.0  # a running engine adopts within a block (some ms); a
 
 
 class Session:
-    """The graph as it is, the engine that plays it, and those who want to know. On the event loop's thread throughout."""
+    """The graph as it is, the engine that plays it, and those who want to know. On the event loop's thread
+    throughout."""
 
     def __init__(
         self,
@@ -103,8 +105,8 @@ class Session:
     ) -> Receipt:
         """Applies all edits at one block boundary, or raises a Refusal and changes nothing.
 
-        `fade_ms` (0 to 1000) holds for structure and parameters alike; None: 20 ms for structure, parameters as each type
-        finds right. With a stale `base_revision` the edits are applied if they still hold by themselves.
+        `fade_ms` (0 to 1000) holds for structure and parameters alike; None: 20 ms for structure, parameters as each
+        type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves.
         """
         accepted = self._accept(edits, base_revision, strict)
         before, after = self.graph, accepted.graph
@@ -116,7 +118,9 @@ class Session:
         try:
             adopted, carried = self.stage.change_to(plan, order)
         except CoreError as error:
-            raise Refusal("unavailable", f"The engine could not take the change: {error}. Nothing was changed; try again.") from error
+            raise Refusal(
+                "unavailable", f"The engine could not take the change: {error}. Nothing was changed; try again."
+            ) from error
         self.graph = after
         self.revision += 1
         self._generations = generations
@@ -124,15 +128,13 @@ class Session:
         self.history.add(
             Entry(revision=revision, author=caller.name, label=label, edits=tuple(edits), inverse=accepted.inverse)
         )
-        self._tell_outside(before, after)
+        self._tell_outside(before, after, accepted.touched | accepted.reshaped)
         self._hear_engine()  # with no audio thread running it is adopted already
         frame = await self._adoption(adopted, revision)
-        self._publish(before, after, revision, frame, caller, label)
+        self._publish(before, accepted, revision, frame, caller, label)
         return self._receipt(revision, frame, edits, accepted, carried)
 
-    async def load(
-        self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = ""
-    ) -> Receipt:
+    async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits)
         edits = edits_between(self.graph, wanted, self.catalogue)
@@ -145,16 +147,18 @@ class Session:
         stale = base_revision is not None and base_revision != self.revision
         between = self.history.describe_since(base_revision) if stale and base_revision is not None else []
         if base_revision is not None and base_revision > self.revision:
-            raise Refusal("conflict", f"The graph is at revision {self.revision}; there is no revision {base_revision} yet.")
+            message = f"The graph is at revision {self.revision}; there is no revision {base_revision} yet."
+            raise Refusal("conflict", message, revision=self.revision)
+        moved = f"The graph went from revision {base_revision} to {self.revision} meanwhile"
         if stale and strict:
-            message = f"The graph went from revision {base_revision} to {self.revision} meanwhile. Look at the changes and try again."
+            message = f"{moved}. Look at the changes and try again."
             raise Refusal("conflict", message, revision=self.revision, changes=between)
         try:
             return apply_edits(self.graph, edits, self.catalogue, self.limits)
         except Refusal as refusal:
             if not stale:
                 raise
-            message = f"The edits no longer hold: the graph went from revision {base_revision} to {self.revision} meanwhile. {refusal.message}"
+            message = f"The edits no longer hold. {moved}. {refusal.message}"
             raise Refusal("conflict", message, refusal.problems, revision=self.revision, changes=between) from refusal
 
     def _next_generations(self, accepted: Accepted) -> dict[str, int]:
@@ -173,7 +177,11 @@ class Session:
         graph = accepted.graph
         touched = accepted.touched | accepted.reshaped
         channels = resolve_channels(graph, self.catalogue)
-        plan, problems = make_plan(graph, self.catalogue, channels, generations, self.stage.plan, touched)
+        was = self.graph.nodes
+        rewired = graph.connections is not self.graph.connections or any(
+            name in was and was[name].bypass != graph.nodes[name].bypass for name in touched
+        )
+        plan, problems = make_plan(graph, self.catalogue, channels, generations, self.stage.plan, touched, rewired)
         if problems:
             raise refuse("invalid_graph", problems)
         values = {}
@@ -194,7 +202,7 @@ class Session:
             return await asyncio.wait_for(asyncio.shield(adopted), ADOPTION_PATIENCE_S)
         except TimeoutError:
             message = (
-                f"Revision {revision} was handed to the engine, which has not taken it up for {ADOPTION_PATIENCE_S:.0f} s. "
+                f"The engine was handed revision {revision}, and has not taken it up for {ADOPTION_PATIENCE_S:.0f} s. "
                 "Its audio thread may be stuck; see runtime.status."
             )
             raise Refusal("timeout", message, revision=revision) from None
@@ -220,10 +228,12 @@ class Session:
             at_ns = status.frame_time_ns + (frame - status.frame) * 1_000_000_000 // self.engine.sample_rate
         return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
-    def _publish(self, before: Graph, after: Graph, revision: int, frame: int, caller: Caller, label: str) -> None:
+    def _publish(
+        self, before: Graph, accepted: Accepted, revision: int, frame: int, caller: Caller, label: str
+    ) -> None:
         about = {"revision": revision, "author": caller.name, "origin": caller.origin}
-        for name, params in changes(before, after):
-            self.events.publish(name, {**about, **params})
+        for name, params in changes(before, accepted.graph, self.catalogue, accepted.renewed):
+            self.events.publish(cast("EventName", name), {**about, **params})
         self.events.publish("transaction_applied", {**about, "frame": frame, "label": label})
 
     # ---- The outside -------------------------------------------------------------------------------------------------
@@ -244,12 +254,12 @@ class Session:
         )
         return self._outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)
 
-    def _tell_outside(self, before: Graph, after: Graph) -> None:
+    def _tell_outside(self, before: Graph, after: Graph, touched: Collection[str]) -> None:
         """Starts what is new while the engine is active, and tells the rest what of its configuration changed."""
-        for part in self.stage.parts.values():
-            if part.outside is None or self.stage.plan.nodes.get(part.plan_node.id) is not part.plan_node:
+        for node_id in touched:
+            part, old, new = self.stage.part(node_id), before.nodes.get(node_id), after.nodes[node_id]
+            if part.outside is None:
                 continue
-            old, new = before.nodes.get(part.plan_node.id), after.nodes[part.plan_node.id]
             if not part.started:
                 if self.runtime.active:
                     part.start()
@@ -303,18 +313,19 @@ class Session:
                 self.stage.adopted(event)
             case "fault":
                 node_id = self.stage.node_of(event.id)
-                message = f"{node_id} put out NaN or infinity at frame {event.frame}: muted and reset, {event.value:.0f} blocks so far"
-                self._log("warning", message, node_id=node_id, frame=event.frame)
+                self._log(
+                    f"{node_id} gave out NaN or infinity: muted and reset, {event.value:.0f} blocks so far", event
+                )
             case "gap":
-                message = f"The audio thread was held up: {event.value:.0f} frames of time passed unplayed before frame {event.frame}"
-                self._log("warning", message, frame=event.frame)
+                self._log(f"The audio thread was held up: {event.value:.0f} frames of time passed unplayed", event)
             case "stepped_down":
-                message = "The audio thread took too much of its core and gave up its real-time priority until the next start"
-                self._log("warning", message, frame=event.frame)
+                self._log(
+                    "The audio thread hogged its core and gave up its real-time priority until the next start", event
+                )
 
-    def _log(self, level: str, message: str, **data: Any) -> None:
-        log.warning("%s", message)
-        self.events.publish("log", {"level": level, "message": message, **data})
+    def _log(self, message: str, event: EngineEvent) -> None:
+        log.warning("%s (frame %d)", message, event.frame)
+        self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
         """Looks again when the next fade is over. While no blocks run, `Runtime` calls `sweep` itself."""

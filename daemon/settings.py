@@ -1,4 +1,5 @@
-"""The configuration file: `tonnetz.yaml` (JSON is YAML too) as frozen values. Unknown keys are errors with a suggestion.
+"""The configuration file: `tonnetz.yaml` (JSON is YAML too) as frozen values. Unknown keys are errors with a
+suggestion.
 
 Everything has a default, so an empty file, or none, is a working configuration.
 """
@@ -22,8 +23,9 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The common base of the sections."""
 
 
-class EngineSettings(Section):
-    """`clock`: auto and internal run on the machine's timer, freewheel as fast as the endpoints allow, step only when told to."""
+class EngineSettings(Section, frozen=True, kw_only=True):
+    """`clock`: auto and internal run on the machine's timer, freewheel as fast as the endpoints allow, step only
+    when told to."""
 
     sample_rate: Annotated[int, Meta(ge=8000, le=384_000)] = 48000
     block_frames: Annotated[int, Meta(ge=16, le=2048)] = 256
@@ -31,23 +33,23 @@ class EngineSettings(Section):
     realtime_priority: Annotated[int, Meta(ge=0, le=98)] = 70  # SCHED_FIFO; 0: ordinary scheduling
 
 
-class SocketSettings(Section):
+class SocketSettings(Section, frozen=True, kw_only=True):
     path: str = ""  # empty: $TONNETZ_SOCKET, /run/tonnetz/control.sock or $XDG_RUNTIME_DIR/tonnetz/control.sock
     mode: Annotated[str, Meta(pattern=r"^0?[0-7]{3}$")] = "0660"
     group: str = ""  # empty: the group of the process
 
 
-class HttpSettings(Section):
+class HttpSettings(Section, frozen=True, kw_only=True):
     listen: str = "127.0.0.1:8420"
     allowed_hosts: list[str] = []
-    require_token: Literal["auto"] | bool = "auto"
+    require_token: Literal["auto"] | bool = "auto"  # noqa: S105 - a rule, not a token
 
 
-class DbusSettings(Section):
+class DbusSettings(Section, frozen=True, kw_only=True):
     bus: str = "system"  # system, session or an address
 
 
-class DoorSettings(Section):
+class DoorSettings(Section, frozen=True, kw_only=True):
     """Each door, or `false` for none."""
 
     socket: SocketSettings | Literal[False] = SocketSettings()
@@ -55,19 +57,20 @@ class DoorSettings(Section):
     dbus: DbusSettings | Literal[False] = DbusSettings()
 
 
-class StorageSettings(Section):
+class StorageSettings(Section, frozen=True, kw_only=True):
     directory: str = "/var/lib/tonnetz"
     durability: Literal["crash", "full"] = "crash"
 
 
-class MediaSettings(Section):
-    """Where players may read and recorders may write; relative paths in nodes start there, relative ones here at the file."""
+class MediaSettings(Section, frozen=True, kw_only=True):
+    """Where players may read and recorders may write; relative paths in nodes start there, relative ones here at
+    the file."""
 
     play_roots: list[str] = ["/srv/audio"]
     record_root: str = "/var/lib/tonnetz/recordings"
 
 
-class Settings(Section):
+class Settings(Section, frozen=True, kw_only=True):
     engine: EngineSettings = EngineSettings()
     doors: DoorSettings = DoorSettings()
     storage: StorageSettings = StorageSettings()
@@ -93,7 +96,9 @@ def load_settings(path: Path | None) -> Settings:
 def parse_settings(data: Any) -> Settings:
     """Settings from plain data. Refusal with all problems, each with its path."""
     if not isinstance(data, Mapping):
-        problem = Problem("wrong_type", f"The configuration is a mapping of sections (engine, doors, …), not {type(data).__name__}.")
+        problem = Problem(
+            "wrong_type", f"The configuration is a mapping of sections (engine, doors, …), not {type(data).__name__}."
+        )
         raise refuse("invalid_config", [problem])
     problems: list[Problem] = []
     _check_keys(data, Settings, "", problems)
@@ -140,7 +145,8 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
 
 
 def socket_path(settings: SocketSettings) -> str:
-    """Where the control socket goes: as configured, else TONNETZ_SOCKET, /run/tonnetz (where that may be written), the user's own."""
+    """Where the control socket goes: as configured, else TONNETZ_SOCKET, /run/tonnetz (where that may be written),
+    the user's own."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     system = "/run/tonnetz"
     user = f"{runtime}/tonnetz/control.sock"

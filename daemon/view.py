@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SHOWN = {"ended": "running"}
 
 
-def view(session: "Session") -> dict[str, Any]:
+def view(session: Session) -> dict[str, Any]:
     """Plain data: version, revision, name, nodes with config, state, ports and latency (frames), connections."""
     graph = session.graph
     channels = resolve_channels(graph, session.catalogue)
@@ -31,7 +31,7 @@ def view(session: "Session") -> dict[str, Any]:
     }
 
 
-def _node(session: "Session", node: Node, channels: NodeChannels) -> dict[str, Any]:
+def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any]:
     spec = session.catalogue[node.type]
     part = session.stage.part(node.id)
     shown: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The compiled core's handles as Python objects: rings, nodes, links, plans, commits and the engine.
 
-Each handle is released where Python drops it; the core keeps its own references while the audio thread can still see a thing.
-Statuses become `CoreError`. Every call releases the interpreter lock, so calls are few and carry much.
+Each handle is released where Python drops it; the core keeps its own references while the audio thread can still see a
+thing. Statuses become `CoreError`. Every call releases the interpreter lock, so calls are few and carry much.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def catalogue_json() -> bytes:
 
 
 class Ring:
-    """Frames between one thread outside and the audio thread (csrc/ring.h). One writer, one reader, nobody waits on the audio side."""
+    """Frames between one thread outside and the audio thread (csrc/ring.h). One writer, one reader, nobody waits on
+    the audio side."""
 
     def __init__(self, channels: int, frames: int) -> None:
         self.handle = _made(lib.tz_ring_new(channels, frames), lib.tz_ring_release, f"a ring of {channels} x {frames}")
@@ -102,7 +103,8 @@ class Ring:
         return int(lib.tz_ring_wait_frames(self.handle, frames, timeout_ms))
 
     def close(self) -> None:
-        """No more will come from, or be taken by, the outside: clocks no longer wait for this ring, nothing missing is counted."""
+        """No more will come from, or be taken by, the outside: clocks no longer wait for this ring, nothing missing
+        is counted."""
         lib.tz_ring_close(self.handle)
 
     def wake(self) -> None:
@@ -181,7 +183,8 @@ class CoreNode:
         return int(lib.tz_node_faults(self.handle))
 
     def meters(self) -> tuple[list[float], list[float]]:
-        """Peak since the last call and mean square of the newest block, per output channel (a sink: per input channel)."""
+        """Peak since the last call and mean square of the newest block, per output channel (a sink: per input
+        channel)."""
         peak, square = ffi.new("float[]", _MAX_METERS), ffi.new("float[]", _MAX_METERS)
         count = lib.tz_node_meters(self.handle, peak, square, _MAX_METERS)
         return list(peak[0:count]), list(square[0:count])
@@ -240,7 +243,10 @@ class CoreCommit:
     def set(self, node: CoreNode, values: Sequence[float], ramp_frames: int | None) -> None:
         """New parameter values; reached after `ramp_frames`, None = as the type itself finds right."""
         flat = ffi.new("double[]", [*values, 0.0])
-        _check(lib.tz_commit_set(self.handle, node.handle, flat, -1 if ramp_frames is None else ramp_frames), "new settings")
+        _check(
+            lib.tz_commit_set(self.handle, node.handle, flat, -1 if ramp_frames is None else ramp_frames),
+            "new settings",
+        )
 
     def fade(self, link: CoreLink, sounding: bool, frames: int) -> None:
         _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames), "a fade")
@@ -251,7 +257,8 @@ class CoreCommit:
 
 
 class EngineEvent(NamedTuple):
-    """What the audio thread told. `kind`: adopted, fault, gap or stepped_down; csrc/tonnetz_core.h says what the rest means."""
+    """What the audio thread told. `kind`: adopted, fault, gap or stepped_down; csrc/tonnetz_core.h says what the
+    rest means."""
 
     kind: str
     id: int
@@ -268,7 +275,8 @@ _EVENT_KINDS = {
 
 
 class EngineStatus(NamedTuple):
-    """Counters of the audio thread. `frame` and `frame_time_ns` (CLOCK_REALTIME) belong together: the newest block's begin."""
+    """Counters of the audio thread. `frame` and `frame_time_ns` (CLOCK_REALTIME) belong together: the newest
+    block's begin."""
 
     frame: int
     frame_time_ns: int
@@ -285,7 +293,8 @@ class EngineStatus(NamedTuple):
 
 
 class CoreEngine:
-    """The engine. One thread at a time may call it, except `step` and `stop`, which may wait in a thread of their own."""
+    """The engine. One thread at a time may call it, except `step` and `stop`, which may wait in a thread of their
+    own."""
 
     def __init__(self, sample_rate: int, block_frames: int, clock: ClockKind, realtime_priority: int = 0) -> None:
         made = ffi.new("struct tz_engine **")
@@ -304,7 +313,8 @@ class CoreEngine:
         _check(lib.tz_engine_stop(self.handle), "stopping the audio thread")
 
     def step(self, blocks: int, timeout_ms: int) -> None:
-        """Runs blocks on the calling thread. CoreError with `is_starved` where a block waited too long for an endpoint."""
+        """Runs blocks on the calling thread. CoreError with `is_starved` where a block waited too long for an
+        endpoint."""
         _check(lib.tz_engine_step(self.handle, blocks, timeout_ms), f"stepping {blocks} blocks")
 
     def submit(self, commit: CoreCommit) -> None:
@@ -317,7 +327,8 @@ class CoreEngine:
         while True:
             count = lib.tz_engine_events(self.handle, self._events, _EVENTS_PER_READ)
             found.extend(
-                EngineEvent(_EVENT_KINDS[event.kind], event.id, event.frame, event.value) for event in self._events[0:count]
+                EngineEvent(_EVENT_KINDS[event.kind], event.id, event.frame, event.value)
+                for event in self._events[0:count]
             )
             if count < _EVENTS_PER_READ:
                 return found

@@ -1,8 +1,8 @@
 """What is on stage: the node objects and links that run, and how to get from there to the next plan.
 
-`change_to` compares a plan with what runs, makes what is new, and submits one commit: new wires fade in, leaving ones fade
-out, kept nodes are shared. Leaving nodes and wires ride along until their fade is over; `sweep` then commits a plan without
-them. Everything here is on the loop's thread.
+`change_to` compares a plan with what runs, makes what is new, and submits one commit: new wires fade in, leaving ones
+fade out, kept nodes are shared. Leaving nodes and wires ride along until their fade is over; `sweep` then commits a
+plan without them. Everything here is on the loop's thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Outside(Protocol):
     def configure(self, config: Mapping[str, Any]) -> None: ...
 
     def close(self, length: int | None = None) -> None:
-        """Begin the end. `length`: of all that a recorder's ring was given, so many frames belong into the recording."""
+        """Begin the end. `length`: of all that a recorder's ring was given, so many frames belong into the
+        recording."""
 
     def join(self, timeout_s: float) -> bool: ...
 
@@ -103,7 +104,9 @@ class Cable:
 class Order:
     """What a transaction asks of the stage, beside the plan."""
 
-    values: Mapping[PlanNode, tuple[Sequence[float], int]]  # flattened parameters and list count of new and changed nodes
+    values: Mapping[
+        PlanNode, tuple[Sequence[float], int]
+    ]  # flattened parameters and list count of new and changed nodes
     fade_frames: int
     ramp_frames: int | None  # None: each type's own
     abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
@@ -195,8 +198,8 @@ class Stage:
     def _turn(self, plan: Plan, order: Order, made: Parts, change: Change) -> Cables:
         """The cables whose fade begins or turns round with this change.
 
-        A new wire into a new processor sounds at once, since what that gives out fades; and a wire into a leaving processor
-        sounds to the end for the same reason. All others fade.
+        A new wire into a new processor sounds at once, since what that gives out fades; and a wire into a leaving
+        processor sounds to the end for the same reason. All others fade.
         """
         turned: Cables = {}
 
@@ -275,7 +278,11 @@ class Stage:
     @property
     def next_end(self) -> int | None:
         """The frame at which the next fade is over. None: none is under way."""
-        dates = [cable.turned_by.ends for cable in self._cables.values() if cable.turned_by and cable.turned_by.ends is not None]
+        dates = [
+            cable.turned_by.ends
+            for cable in self._cables.values()
+            if cable.turned_by and cable.turned_by.ends is not None
+        ]
         return min(dates, default=None)
 
     @property
@@ -288,7 +295,8 @@ class Stage:
         if not any(cable.turned_by and cable.is_over(frame) for cable in self._cables.values()):
             return
         settled = {
-            wire: Cable(cable.link, cable.sounding) if cable.is_over(frame) else cable for wire, cable in self._cables.items()
+            wire: Cable(cable.link, cable.sounding) if cable.is_over(frame) else cable
+            for wire, cable in self._cables.items()
         }
         parts, cables = _needed(self.plan, self.parts, settled)
         commit = CoreCommit(next(self._numbers), self._build(parts.values(), cables))

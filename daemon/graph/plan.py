@@ -1,7 +1,8 @@
 """What a graph means for the engine, as data: which node objects there must be, and which wires sound between them.
 
-A plan says what should be, not how to get there: `engine/stage.py` compares it with what runs, and `csrc/plan_build.c` lays
-out the steps. A node object is the same one in two plans if and only if it is the same `PlanNode`: then its state lives on.
+A plan says what should be, not how to get there: `engine/stage.py` compares it with what runs, and `csrc/plan_build.c`
+lays out the steps. A node object is the same one in two plans if and only if it is the same `PlanNode`: then its state
+lives on.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ Structure = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True, eq=False)  # compared by identity: see above
 class PlanNode:
-    """One node object. A node of the graph gets another one when its type, channels or structure change, or when it is made anew."""
+    """One node object. A node of the graph gets another one when its type, channels or structure change, or when it
+    is made anew."""
 
     id: str
     spec: NodeSpec
@@ -35,7 +37,8 @@ class PlanNode:
 
 @dataclass(frozen=True)
 class Wire:
-    """A connection as it sounds, between port numbers. Around a bypassed node it leads from what fed it to what it fed."""
+    """A connection as it sounds, between port numbers. Around a bypassed node it leads from what fed it to what it
+    fed."""
 
     source: PlanNode
     source_port: int
@@ -70,16 +73,20 @@ def make_plan(
     generations: Mapping[str, int],
     previous: Plan = EMPTY,
     touched: Collection[str] | None = None,
+    rewired: bool = True,
 ) -> tuple[Plan, list[Problem]]:
     """The plan of a graph that the rules accept. Node objects of `previous` that still fit are kept.
 
-    A node's generation counts how often it was made anew under its id. `touched` names all nodes that may differ from those
-    that `previous` was made of; None: any may. The problems are bypasses that would join channel counts that do not fit.
+    A node's generation counts how often it was made anew under its id. `touched` names all nodes that may differ from
+    those that `previous` was made of; None: any may. `rewired`: so may connections and bypasses. The problems are
+    bypasses that would join channel counts that do not fit.
     """
     nodes = {} if touched is None else {name: node for name, node in previous.nodes.items() if name in graph.nodes}
     for name in graph.nodes if touched is None else touched:
         node = graph.nodes[name]
         nodes[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), previous)
+    if nodes == previous.nodes and not rewired:
+        return previous, []
     wires, problems = _wires(graph, catalogue, channels, nodes)
     if nodes == previous.nodes and wires == previous.wires:
         return previous, problems
@@ -91,7 +98,7 @@ def _wires(
 ) -> tuple[frozenset[Wire], list[Problem]]:
     wires: set[Wire] = set()
     problems: list[Problem] = []
-    numbers = _PortNumbers(graph, catalogue)
+    numbers = _PortNumbers(catalogue)
     for connection in graph.connections.values():
         target = graph.nodes[connection.target_node]
         if target.bypass and catalogue[target.type].category == "sink":
@@ -133,7 +140,7 @@ def _structure(spec: NodeSpec, config: Mapping[str, Any]) -> Structure:
 class _PortNumbers:
     """A port's number is its place among the node's ports of its direction."""
 
-    def __init__(self, graph: Graph, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._numbers: dict[int, tuple[NodePorts, dict[str, int], dict[str, int]]] = {}
 

@@ -1,0 +1,127 @@
+"""Documents and lists of edits as text: YAML or JSON in, and out again.
+
+YAML is read as its version 1.2 means it: `no` and `off` are words, `1e3` is a number, `12:30` and `2024-01-01` are texts;
+a key given twice is an error and no merge (`<<`) is made. Texts come through doors too, so size, depth and time are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from .problems import Problem, Refusal, refuse
+
+if TYPE_CHECKING:
+    import yaml
+
+TextFormat = Literal["yaml", "json"]
+TEXT_LIMIT = 2 << 20  # characters: a graph of 10,000 nodes in YAML is about one million
+DEPTH_LIMIT = 64  # a document has eight levels; libyaml's loader overruns the stack at some 100,000
+WIDTH = 118  # columns of the YAML written
+
+# YAML 1.2's core schema: what a word without quotes is, else it is a text.
+CORE_SCHEMA = {
+    "tag:yaml.org,2002:null": (r"^(~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    "tag:yaml.org,2002:bool": (r"^(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    "tag:yaml.org,2002:int": (r"^[-+]?[0-9]+$", list("-+0123456789")),
+    "tag:yaml.org,2002:float": (
+        r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+        list("-+0123456789."),
+    ),
+}
+
+
+def read_text(text: str, what: str = "The text") -> Any:
+    """The plain data that a YAML or JSON text stands for. A `parse_error` refusal says where it goes wrong."""
+    if len(text) > TEXT_LIMIT:
+        raise _limit(f"{what} has {len(text)} characters; at most {TEXT_LIMIT} are read.")
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            return msgspec.json.decode(text.encode())
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            pass  # perhaps YAML in flow style; if not, its reader says so with line and column
+    import yaml  # slow to import, and not needed for JSON
+
+    loader = _loader()
+    try:
+        _check_depth(text, what, loader)
+        return yaml.load(text, loader)  # noqa: S506: the loader is a safe one
+    except yaml.YAMLError as error:
+        raise Refusal("parse_error", f"{what} is neither YAML nor JSON: {_place(error)}.") from None
+    except (ValueError, RecursionError) as error:  # 5,000 digits, for one
+        raise Refusal("parse_error", f"{what} can't be read: {error}.") from None
+
+
+def write_text(data: Any, format: TextFormat) -> str:
+    """Plain data as text that `read_text` reads back; what is short stands on one line in YAML."""
+    if format == "json":
+        return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+    import yaml
+
+    return yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=WIDTH)
+
+
+def _check_depth(text: str, what: str, loader: Any) -> None:
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_LIMIT:
+                raise _limit(f"{what} is nested too deeply; {DEPTH_LIMIT} levels are read.")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _limit(message: str) -> Refusal:
+    return refuse("parse_error", [Problem("limit", message)])
+
+
+def _place(error: yaml.YAMLError) -> str:
+    """What went wrong, and where, in one line."""
+    mark = getattr(error, "problem_mark", None)
+    words = " ".join(str(getattr(error, "problem", None) or error).split())
+    return f"{words}, in line {mark.line + 1}, column {mark.column + 1}" if mark else words
+
+
+@cache
+def _loader() -> Any:
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        """libyaml's where there is one: ten times as fast."""
+
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012: as the base class has it
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen = set()
+            for key, _ in node.value:
+                if key.value in seen if isinstance(key.value, str) else False:
+                    problem = f"the key '{key.value}' is given twice"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value if isinstance(key.value, str) else None)
+            mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+            return mapping
+
+    for tag, (pattern, first) in CORE_SCHEMA.items():
+        Loader.add_implicit_resolver(tag, re.compile(pattern), first)
+    # Decimal only: 010 is ten, not eight.
+    Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+    return Loader
+
+
+@cache
+def _dumper() -> Any:
+    import yaml
+
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+        """Writes texts in quotes where version 1.1 or 1.2 of YAML would take them for something else."""
+
+        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+            return True
+
+    return Dumper
