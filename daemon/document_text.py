@@ -1,14 +1,15 @@
 """Documents and lists of edits as text: YAML or JSON in, and out again.
 
-YAML is read as its version 1.2 means it: `no` and `off` are words, `1e3` is a number, `12:30` and `2024-01-01` are texts;
-a key given twice is an error and no merge (`<<`) is made. Texts come through doors too, so size, depth and time are bounded.
+YAML is read as its version 1.2 means it: `no` and `off` are words, `1e3` is a number, `12:30` and `2024-01-01` are
+texts. A key given twice is an error. Texts come through doors too, so size and depth are bounded, there is no NaN, and
+no alias, with which a few lines can stand for gigabytes.
 """
 
 from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 
@@ -28,14 +29,14 @@ CORE_SCHEMA = {
     "tag:yaml.org,2002:bool": (r"^(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
     "tag:yaml.org,2002:int": (r"^[-+]?[0-9]+$", list("-+0123456789")),
     "tag:yaml.org,2002:float": (
-        r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+        r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$",
         list("-+0123456789."),
     ),
 }
 
 
 def read_text(text: str, what: str = "The text") -> Any:
-    """The plain data that a YAML or JSON text stands for. A `parse_error` refusal says where it goes wrong."""
+    """The plain data that a YAML or JSON text stands for. An `invalid_params` refusal says where it goes wrong."""
     if len(text) > TEXT_LIMIT:
         raise _limit(f"{what} has {len(text)} characters; at most {TEXT_LIMIT} are read.")
     if text.lstrip()[:1] in ("{", "["):
@@ -47,12 +48,14 @@ def read_text(text: str, what: str = "The text") -> Any:
 
     loader = _loader()
     try:
-        _check_depth(text, what, loader)
-        return yaml.load(text, loader)  # noqa: S506: the loader is a safe one
+        _check_shape(text, what, loader)
+        return yaml.load(text, loader)  # noqa: S506 (the loader is a safe one)
     except yaml.YAMLError as error:
-        raise Refusal("parse_error", f"{what} is neither YAML nor JSON: {_place(error)}.") from None
-    except (ValueError, RecursionError) as error:  # 5,000 digits, for one
-        raise Refusal("parse_error", f"{what} can't be read: {error}.") from None
+        raise _malformed(f"{what} is neither YAML nor JSON: {_place(error)}.") from None
+    except UnicodeEncodeError:
+        raise _malformed(f"{what} contains half a surrogate pair, which is no character.") from None
+    except ValueError:
+        raise _malformed(f"{what} contains a number of too many digits.") from None
 
 
 def write_text(data: Any, format: TextFormat) -> str:
@@ -64,7 +67,7 @@ def write_text(data: Any, format: TextFormat) -> str:
     return yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=WIDTH)
 
 
-def _check_depth(text: str, what: str, loader: Any) -> None:
+def _check_shape(text: str, what: str, loader: Any) -> None:
     import yaml
 
     depth = 0
@@ -75,10 +78,22 @@ def _check_depth(text: str, what: str, loader: Any) -> None:
                 raise _limit(f"{what} is nested too deeply; {DEPTH_LIMIT} levels are read.")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            raise _flaw("aliases (*name) are not read; write it out", event.start_mark)
 
 
 def _limit(message: str) -> Refusal:
-    return refuse("parse_error", [Problem("limit", message)])
+    return refuse("invalid_params", [Problem("limit", message)])
+
+
+def _malformed(message: str) -> Refusal:
+    return refuse("invalid_params", [Problem("malformed", message)])
+
+
+def _flaw(problem: str, mark: Any) -> yaml.YAMLError:
+    import yaml
+
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 def _place(error: yaml.YAMLError) -> str:
@@ -95,16 +110,16 @@ def _loader() -> Any:
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         """libyaml's where there is one: ten times as fast."""
 
-        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012: as the base class has it
+        yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            seen = set()
-            for key, _ in node.value:
-                if key.value in seen if isinstance(key.value, str) else False:
-                    problem = f"the key '{key.value}' is given twice"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-                seen.add(key.value if isinstance(key.value, str) else None)
             mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+            if len(mapping) < len(node.value):
+                seen: set[str] = set()
+                for key, _ in node.value:
+                    if key.value in seen:
+                        raise _flaw(f"the key '{key.value}' is given twice", key.start_mark)
+                    seen.add(key.value)
             return mapping
 
     for tag, (pattern, first) in CORE_SCHEMA.items():

@@ -1,0 +1,1 @@
+"""Every door to the daemon, made from one table of methods."""

@@ -1,0 +1,153 @@
+"""Results as people read them: aligned and calm.
+
+The form is chosen by a method's result type, and what has no form of its own is printed as an outline, so a new method
+needs nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tonnetz.daemon.receipt import Receipt
+from tonnetz.rpc.methods.graph import Validation
+from tonnetz.rpc.methods.nodes import ConfigSchema, Template
+from tonnetz.rpc.methods.runtime import RuntimeStatus
+
+from .terminal import aligned, counted, problem_text
+from .words import spelled
+
+HELP_WIDTH = 100  # columns: longer help of a parameter goes on in the next line
+
+
+def text_of(kind: Any, result: Any) -> str:
+    """The text of a result of this declared type; empty when there is nothing to say."""
+    printer = PRINTERS.get(kind)
+    return printer(result) if printer else outline(result)
+
+
+def failed(kind: Any, result: Any) -> bool:
+    """Whether the result itself says no, as that of a validation does."""
+    return kind is Validation and not result["valid"]
+
+
+def outline(value: Any, indent: str = "") -> str:
+    """Any JSON value, indented, with short names first."""
+    if value is None or value == {} or value == []:
+        return ""
+    if isinstance(value, str) and not indent:
+        return value.rstrip("\n")
+    if isinstance(value, dict):
+        flat = {key: inner for key, inner in value.items() if not isinstance(inner, dict | list) or not inner}
+        deep = {key: inner for key, inner in value.items() if key not in flat}
+        lines = aligned([(str(key), spelled(inner)) for key, inner in flat.items()], indent)
+        for key, inner in deep.items():
+            lines += [f"{indent}{key}", outline(inner, indent + "  ")]
+        return "\n".join(lines)
+    if isinstance(value, list):
+        flat_items = all(not isinstance(item, dict | list) for item in value)
+        texts = [f"{indent}{spelled(item)}" if flat_items else outline(item, indent) for item in value]
+        return "\n".join(texts)
+    return f"{indent}{spelled(value)}"
+
+
+def receipt(result: Mapping[str, Any]) -> str:
+    lines = [f"revision {result['revision']}, from frame {result['frame']} on (block {result['block']})"]
+    if result["ids"]:
+        lines.append(", ".join(result["ids"]))
+    fresh = [node for node, carried in result["state_carried"].items() if not carried]
+    if fresh:
+        lines.append(f"{', '.join(fresh)}: begins afresh, what was there before could not hand its state over")
+    lines += [f"note: {warning}" for warning in result["warnings"]]
+    return "\n".join(lines)
+
+
+def validation(result: Mapping[str, Any]) -> str:
+    lines = [f"  {problem_text(problem)}" for problem in result["problems"]]
+    lines.insert(0, "valid" if result["valid"] else f"not valid, {counted(len(lines), 'problem')}:")
+    return "\n".join([*lines, *(f"note: {warning}" for warning in result["warnings"])])
+
+
+def runtime_status(result: Mapping[str, Any]) -> str:
+    late = result["late_blocks"]
+    size = f"{counted(result['nodes'], 'node')}, {counted(result['connections'], 'connection')}"
+    rows = [
+        ("engine", result["state"]),
+        ("revision", f"{result['revision']} ({size})"),
+        ("time", f"{clock_text(result['time_s'])} (frame {result['frame']})"),
+        ("format", f"{result['sample_rate']} Hz, blocks of {result['block_frames']} frames, clock {result['clock']}"),
+        ("load", f"{100 * result['load']:.1f} %"),
+        ("late", "no block" if not late else counted(late, "block")),
+    ]
+    lines = aligned(rows)
+    troubled = result["not_running"]
+    if troubled:
+        lines += ["", "nodes not running"]
+        lines += aligned([(node["id"], node["type"], node["state"], node["message"]) for node in troubled], "  ")
+    return "\n".join(lines)
+
+
+def clock_text(seconds: float) -> str:
+    """`0:00:01.25`, hours first."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}.{int((seconds - whole) * 100):02d}"
+
+
+def templates(result: Sequence[Mapping[str, Any]]) -> str:
+    lines: list[str] = []
+    for category in dict.fromkeys(template["category"] for template in result):
+        ofit = [template for template in result if template["category"] == category]
+        lines += ["", f"{category}s"]
+        lines += aligned([(template["type"], first_sentence(template["help"])) for template in ofit], "  ")
+    return "\n".join([*lines, "", "`tonnetz schema TYPE` shows what one can be told."]).lstrip("\n")
+
+
+def first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".")
+
+
+def config_schema(schema: Mapping[str, Any]) -> str:
+    rows = _parameter_rows(schema, "")
+    lines = [schema["description"], ""]
+    lines += aligned(rows) if rows else ["It has no parameters."]
+    structural = [name for name, prop in schema["properties"].items() if prop.get("x-live") is False]
+    if structural:
+        lines += ["", f"A change of {', '.join(structural)} makes the node anew, with a cross-fade; all else is live."]
+    return "\n".join(lines)
+
+
+def _parameter_rows(schema: Mapping[str, Any], prefix: str) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for name, prop in schema["properties"].items():
+        default = spelled(prop["default"]) if "default" in prop and not isinstance(prop["default"], list) else ""
+        rows.append((f"{prefix}{name}", default, range_text(prop), prop["description"]))
+        if isinstance(prop.get("items"), dict) and "properties" in prop["items"]:
+            rows += _parameter_rows(prop["items"], f"{prefix}{name}.N.")
+    return rows
+
+
+def range_text(prop: Mapping[str, Any]) -> str:
+    """`-60 to 24 dB`, `sine|square|saw`, `true|false`, `1 to 32 records`."""
+    kinds = prop.get("type", "string")
+    kind = kinds if isinstance(kinds, str) else kinds[0]
+    unit = f" {prop['x-unit']}" if prop.get("x-unit") else ""
+    if "enum" in prop:
+        return "|".join(choice for choice in prop["enum"] if choice is not None)
+    if kind == "boolean":
+        return "true|false"
+    if kind == "array" and "minItems" in prop:
+        return f"{prop['minItems']} to {prop['maxItems']} records"
+    if kind == "array":
+        return "rows of numbers"
+    if "minimum" in prop and "maximum" in prop:
+        return f"{prop['minimum']:g} to {prop['maximum']:g}{unit}"
+    return "text" if kind == "string" else f"{kind}{unit}"
+
+
+PRINTERS: dict[Any, Callable[[Any], str]] = {
+    Receipt: receipt,
+    Validation: validation,
+    RuntimeStatus: runtime_status,
+    list[Template]: templates,
+    ConfigSchema: config_schema,
+}

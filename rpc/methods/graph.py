@@ -1,0 +1,432 @@
+"""`graph.*`: reading the graph, and changing it while it plays.
+
+Every change is a transaction: it takes effect whole, at the beginning of one audio block, or it is refused and changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tonnetz.daemon.document_text import TEXT_LIMIT, TextFormat
+from tonnetz.daemon.graph.edits import (
+    AddNode,
+    AnyEdit,
+    BypassNode,
+    ConfigureNode,
+    Connect,
+    Coordinate,
+    Disconnect,
+    Label,
+    MoveNode,
+    NodeId,
+    PortName,
+    RemoveNode,
+    RenameNode,
+    ReplaceNode,
+    Strategy,
+    TypeName,
+)
+from tonnetz.daemon.graph.model import Position
+from tonnetz.daemon.problems import Problem, Refusal, refuse
+from tonnetz.daemon.receipt import Receipt
+
+from ..method_table import Call, Shell, method
+
+Config = Annotated[dict[str, Any], Meta(description="parameters by name; those left out keep their value or default")]
+Document = Annotated[dict[str, Any], Meta(description="a graph document: version, name, nodes, connections")]
+DocumentText = Annotated[str, Meta(max_length=TEXT_LIMIT, description="a graph document as YAML or JSON text")]
+DocumentFormat = Annotated[TextFormat, Meta(description="yaml for people, json for programs")]
+Edits = Annotated[
+    list[dict[str, Any]],
+    Meta(
+        min_length=1,
+        max_length=100_000,
+        description='the edits, in order: {"op": "connect", "source": …} or shorter {"connect": {"source": …}}',
+    ),
+]
+BaseRevision = Annotated[int, Meta(ge=0, description="the revision the change was thought out for")]
+Strict = Annotated[bool, Meta(description="refuse any other base revision, even where the change would still hold")]
+FadeMs = Annotated[float, Meta(ge=0, le=1000, description="length of the cross-fade in ms; 20 unless given")]
+DryRun = Annotated[bool, Meta(description="say what would happen, and change nothing")]
+Bypass = Annotated[bool, Meta(description="whether the node is passed by")]
+ConnectionId = Annotated[str, Meta(max_length=256, description="a connection as source:target")]
+RemovalStrategy = Annotated[
+    Strategy, Meta(description="bridge joins what fed the node to what it fed; immediate does not fade")
+]
+TransactionLabel = Annotated[
+    str, Meta(max_length=200, description="a name for the change, shown in events and the history")
+]
+
+
+class BoundedPosition(Position, frozen=True):
+    """Where an editor draws the node, in its own units."""
+
+    x: Coordinate
+    y: Coordinate
+
+
+class PortView(msgspec.Struct, frozen=True):
+    """A port as it is now; `channels` is 0 while nothing decides them."""
+
+    name: str
+    direction: Literal["input", "output"]
+    signal: Literal["audio", "control", "midi"]
+    channels: int
+
+
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A node with its whole configuration (secrets as {"secret": true}), its ports, and how it is.
+
+    `latency` is in frames; `detail` is what an endpoint tells of itself (a recorder: the file it writes, and how far).
+    """
+
+    id: str
+    type: str
+    config: dict[str, Any]
+    label: str = ""
+    position: Position | None = None
+    bypass: bool = False
+    state: str
+    state_message: str = ""
+    detail: dict[str, Any] = {}
+    ports: list[PortView]
+    latency: int
+
+
+class ConnectionView(msgspec.Struct, frozen=True):
+    """A connection; its id is `source:target`."""
+
+    id: str
+    source: str
+    target: str
+
+
+class GraphView(msgspec.Struct, frozen=True):
+    """The graph as it is, a document with states."""
+
+    version: int
+    revision: int
+    name: str
+    nodes: list[NodeView]
+    connections: list[ConnectionView]
+
+
+class Validation(msgspec.Struct, frozen=True):
+    """Whether it would be accepted, and else everything that is wrong with it."""
+
+    valid: bool
+    problems: list[Problem]
+    warnings: list[str]
+
+
+@method("graph.get", role="viewer")
+async def get(call: Call) -> GraphView:
+    """Give the whole graph: a document, with the state, ports and latency of every node."""
+    return msgspec.convert(call.session.view(), GraphView)
+
+
+@method(
+    "graph.apply",
+    role="operator",
+    mutates=True,
+    shell=Shell("apply <edits:file>", example="tonnetz apply swap.yaml --fade-ms 50"),
+)
+async def apply(
+    call: Call,
+    edits: Edits,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    label: TransactionLabel = "",
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Apply edits as one transaction: all sound from the same block on, or none is applied and every problem is told.
+
+    A stale base revision is no obstacle as long as every edit still holds by itself; else it is a conflict.
+    """
+    from tonnetz.daemon.graph.document import edits_from_plain  # not needed to declare the method
+
+    return await call.session.apply(
+        edits_from_plain(edits),
+        caller=call.caller,
+        base_revision=base_revision,
+        strict=strict,
+        fade_ms=fade_ms,
+        label=label,
+        dry_run=dry_run,
+    )
+
+
+@method("graph.validate", role="viewer", shell=Shell("validate <text:file>", example="tonnetz validate studio.yaml"))
+async def validate(
+    call: Call,
+    text: DocumentText | None = None,
+    document: Document | None = None,
+    edits: Edits | None = None,
+) -> Validation:
+    """Check a graph document, as text or as an object, or a list of edits.
+
+    Nothing is changed. Every problem is told, with its place; what is accepted here would be accepted now.
+    """
+    if sum(given is not None for given in (text, document, edits)) != 1:
+        raise Refusal("invalid_params", "Give one of `text`, `document` and `edits`.")
+    from tonnetz.daemon.graph.document import edits_between, edits_from_plain, parse_document
+
+    session = call.session
+    try:
+        if edits is not None:
+            wanted = edits_from_plain(edits)
+        else:
+            data = document if text is None else await read(text)
+            graph = parse_document(data, session.catalogue, session.limits, session.graph)
+            wanted = list(edits_between(session.graph, graph, session.catalogue))
+        receipt = await session.apply(wanted, caller=call.caller, dry_run=True)
+    except Refusal as refusal:
+        problems = list(refusal.problems) or [Problem(refusal.name, refusal.message)]
+        return Validation(False, problems, [])
+    return Validation(True, [], receipt.warnings)
+
+
+@method("graph.export", role="viewer", shell=Shell("export", example="tonnetz export > studio.yaml"))
+async def export(call: Call, format: DocumentFormat = "yaml") -> str:
+    """Give the graph as a document in YAML or JSON.
+
+    It says what is set other than by default, and no secrets; `graph.import` takes it back.
+    """
+    import asyncio
+
+    from tonnetz.daemon.document_text import write_text
+    from tonnetz.daemon.graph.document import to_document
+
+    return await asyncio.to_thread(write_text, to_document(call.session.graph, call.session.catalogue), format)
+
+
+@method(
+    "graph.import",
+    role="operator",
+    mutates=True,
+    shell=Shell("import <text:file>", example="tonnetz import studio.yaml --fade-ms 500"),
+)
+async def import_(
+    call: Call,
+    text: DocumentText | None = None,
+    document: Document | None = None,
+    fade_ms: FadeMs | None = None,
+    label: TransactionLabel = "",
+) -> Receipt:
+    """Make the graph what a document says, in one transaction.
+
+    The document is given as text (YAML or JSON) or as an object. Nodes of the same id and type are kept and play on.
+    """
+    if (text is None) == (document is None):
+        raise Refusal("invalid_params", "Give either `text` or `document`.")
+    data = document if text is None else await read(text)
+    return await call.session.load(data, caller=call.caller, fade_ms=fade_ms, label=label)
+
+
+@method(
+    "graph.add_node",
+    role="operator",
+    mutates=True,
+    shell=Shell("add <type> [<id>] [<config:words>...]", example="tonnetz add tone hum frequency=50 level_db=-40"),
+)
+async def add_node(
+    call: Call,
+    type: TypeName,
+    id: NodeId | None = None,
+    config: Config | None = None,
+    label: Label = "",
+    position: BoundedPosition | None = None,
+    bypass: Bypass = False,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Add a node; without an id it is called after its type, as in `tone_1`."""
+    edit = AddNode(type=type, id=id, config=config or {}, label=label, position=position, bypass=bypass)
+    return await one(call, edit, base_revision, strict, fade_ms, dry_run)
+
+
+@method(
+    "graph.remove_node",
+    role="operator",
+    mutates=True,
+    shell=Shell("rm <id>", example="tonnetz rm eq --strategy bridge"),
+)
+async def remove_node(
+    call: Call,
+    id: NodeId,
+    strategy: RemovalStrategy = "fade",
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Remove a node and its connections."""
+    return await one(call, RemoveNode(id=id, strategy=strategy), base_revision, strict, fade_ms, dry_run)
+
+
+@method("graph.connect", role="operator", mutates=True)
+async def connect(
+    call: Call,
+    source: PortName,
+    target: PortName,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Connect an output to an input; several connections into one input sum."""
+    return await one(call, Connect(source=source, target=target), base_revision, strict, fade_ms, dry_run)
+
+
+@method("graph.disconnect", role="operator", mutates=True)
+async def disconnect(
+    call: Call,
+    id: ConnectionId | None = None,
+    source: PortName | None = None,
+    target: PortName | None = None,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Take a connection away, named by its id or by its two ends."""
+    edit = Disconnect(id=id, source=source, target=target)
+    return await one(call, edit, base_revision, strict, fade_ms, dry_run)
+
+
+@method(
+    "graph.configure_node",
+    role="operator",
+    mutates=True,
+    shell=Shell("set <id> <config:words>...", example="tonnetz set eq bands.1.gain_db=3 bands.1.q=0.8"),
+)
+async def configure_node(
+    call: Call,
+    id: NodeId,
+    config: Config,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Change some of a node's parameters; the others stay.
+
+    `null` means the default. Single records of a list are named by their index: {"bands": {"1": {"gain_db": 3}}}.
+    """
+    return await one(call, ConfigureNode(id=id, config=config), base_revision, strict, fade_ms, dry_run)
+
+
+@method(
+    "graph.replace_node",
+    role="operator",
+    mutates=True,
+    shell=Shell("replace <id> <type> [<config:words>...]", example="tonnetz replace eq gain gain_db=-3"),
+)
+async def replace_node(
+    call: Call,
+    id: NodeId,
+    type: TypeName,
+    config: Config | None = None,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Put another type, or a fresh node of the same one, under the same id; connections that fit stay."""
+    return await one(call, ReplaceNode(id=id, type=type, config=config or {}), base_revision, strict, fade_ms, dry_run)
+
+
+@method(
+    "graph.rename_node",
+    role="operator",
+    mutates=True,
+    shell=Shell("rename <id> <label>", example="tonnetz rename mic 'Studio microphone'"),
+)
+async def rename_node(
+    call: Call,
+    id: NodeId,
+    label: Label,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Change a node's label. Its id stays."""
+    return await one(call, RenameNode(id=id, label=label), base_revision, strict, None, dry_run)
+
+
+@method(
+    "graph.move_node",
+    role="operator",
+    mutates=True,
+    shell=Shell("move <id> <x> <y>", example="tonnetz move eq 240 80"),
+)
+async def move_node(
+    call: Call,
+    id: NodeId,
+    x: Coordinate,
+    y: Coordinate,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Change where an editor draws a node. No sound changes."""
+    return await one(call, MoveNode(id=id, x=x, y=y), base_revision, strict, None, dry_run)
+
+
+@method(
+    "graph.bypass_node",
+    role="operator",
+    mutates=True,
+    shell=Shell("bypass <id> [<bypass>]", example="tonnetz bypass eq off"),
+)
+async def bypass_node(
+    call: Call,
+    id: NodeId,
+    bypass: Bypass = True,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    fade_ms: FadeMs | None = None,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Let a processor pass its input through, or silence a source or sink, or end that; settings are kept."""
+    return await one(call, BypassNode(id=id, bypass=bypass), base_revision, strict, fade_ms, dry_run)
+
+
+async def read(text: str) -> Any:
+    """The data of a YAML or JSON text. In a thread, as a long one takes seconds."""
+    import asyncio
+
+    from tonnetz.daemon.document_text import read_text
+
+    return await asyncio.to_thread(read_text, text)
+
+
+async def one(
+    call: Call,
+    edit: AnyEdit,
+    base_revision: int | None,
+    strict: bool,
+    fade_ms: float | None,
+    dry_run: bool,
+) -> Receipt:
+    """Apply a single edit; problems are placed in the caller's params, who has sent no list of edits."""
+    try:
+        return await call.session.apply(
+            [edit], caller=call.caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, dry_run=dry_run
+        )
+    except Refusal as refusal:
+        if not refusal.problems:
+            raise
+        problems = [
+            msgspec.structs.replace(problem, where=problem.where.removeprefix("edits[0]").removeprefix("."))
+            for problem in refusal.problems
+        ]
+        placed = refuse(refusal.name, problems)
+        raise Refusal(placed.name, placed.message, problems, **refusal.extra) from None

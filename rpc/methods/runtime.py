@@ -1,0 +1,156 @@
+"""`runtime.*`: the engine's state and what it costs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from tonnetz.daemon.graph.edits import NodeId
+from tonnetz.daemon.problems import Refusal, suggestion
+
+from ..method_table import Call, Shell, method
+
+RuntimeState = Literal["stopped", "running", "paused"]
+# A minute of audio at 48 kHz and 256 frames: more would keep this connection waiting for longer than people do.
+Blocks = Annotated[int, Meta(ge=1, le=100_000, description="how many blocks to process")]
+
+Nodes = Annotated[list[NodeId], Meta(max_length=10_000, description="the nodes wanted; all of them when null")]
+
+
+class NodeTrouble(msgspec.Struct, frozen=True):
+    """A node that is not running, and why."""
+
+    id: str
+    type: str
+    state: str
+    message: str
+
+
+class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine at a glance. `load` is the share of the block's time that processing takes, lately and on average."""
+
+    state: RuntimeState
+    revision: int
+    frame: int
+    time_s: float
+    sample_rate: int
+    block_frames: int
+    clock: str
+    load: float
+    late_blocks: int
+    nodes: int
+    connections: int
+    not_running: list[NodeTrouble]
+
+
+class NodeCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node takes of a block's time, of one block in 16; `faults` counts blocks muted for NaN or infinity."""
+
+    blocks: int
+    minimum_ns: float
+    average_ns: float
+    maximum_ns: float
+    faults: int
+
+
+class Performance(msgspec.Struct, frozen=True, kw_only=True):
+    """What the audio thread counted so far. `lateness_us` counts blocks by how late they were (`<64`: below 64 µs)."""
+
+    state: RuntimeState
+    frame: int
+    time_s: float
+    sample_rate: int
+    block_frames: int
+    clock: str
+    load: float
+    load_maximum: float
+    blocks: int
+    late_blocks: int
+    gaps: int
+    gap_frames: int
+    commits: int
+    faults: int
+    realtime_priority: int
+    lateness_us: dict[str, int]
+    nodes: dict[str, NodeCost]
+
+
+class Levels(msgspec.Struct, frozen=True):
+    """In dBFS, per channel; null is silence."""
+
+    peak_db: list[float | None]
+    rms_db: list[float | None]
+
+
+@method("runtime.status", role="viewer", shell=Shell("status", example="tonnetz status"))
+async def status(call: Call) -> RuntimeStatus:
+    """Tell how the engine is: state, revision, time, load, late blocks, nodes that are not running."""
+    session = call.session
+    now = {
+        **session.runtime.status(),
+        "revision": session.revision,
+        "nodes": len(session.graph.nodes),
+        "connections": len(session.graph.connections),
+        "not_running": not_running(call),
+    }
+    return msgspec.convert(now, RuntimeStatus)
+
+
+@method("runtime.performance", role="viewer")
+async def performance(call: Call) -> Performance:
+    """Tell what processing costs, in all and node by node, and how late blocks were."""
+    return msgspec.convert(call.session.runtime.performance(), Performance)
+
+
+@method("runtime.meters", role="viewer")
+async def meters(call: Call, nodes: Nodes | None = None) -> dict[str, Levels]:
+    """Tell the levels of what nodes give out (of what sinks take in): the peak since the last look, and the RMS now.
+
+    Levels are only measured while somebody looks, so the first look after a while finds them empty.
+    """
+    known = call.session.graph.nodes
+    for node in nodes or ():
+        if node not in known:
+            raise Refusal("not_found", f"There is no node '{node}'.{suggestion(node, known)}")
+    return msgspec.convert(call.session.runtime.meters(nodes), dict[str, Levels])
+
+
+@method("runtime.start", role="operator", mutates=True, shell=Shell("start", example="tonnetz start"))
+async def start(call: Call) -> RuntimeStatus:
+    """Start the engine, or let a paused one go on."""
+    await call.session.runtime.start()
+    return await status(call)
+
+
+@method("runtime.stop", role="operator", mutates=True, shell=Shell("stop", example="tonnetz stop"))
+async def stop(call: Call) -> RuntimeStatus:
+    """Stop the engine; files being written are finished. The graph stays and can be edited."""
+    await call.session.runtime.stop()
+    return await status(call)
+
+
+@method("runtime.pause", role="operator", mutates=True, shell=Shell("pause", example="tonnetz pause"))
+async def pause(call: Call) -> RuntimeStatus:
+    """Hold the engine between two blocks. `runtime.start` lets it go on, `runtime.step` runs single blocks."""
+    await call.session.runtime.pause()
+    return await status(call)
+
+
+@method("runtime.step", role="operator", mutates=True, shell=Shell("step [<blocks>]", example="tonnetz step 10"))
+async def step(call: Call, blocks: Blocks = 1) -> RuntimeStatus:
+    """Process some blocks and hold again; only when paused, or on the step clock."""
+    await call.session.runtime.step(blocks)
+    return await status(call)
+
+
+def not_running(call: Call) -> list[NodeTrouble]:
+    """The nodes that neither run nor are bypassed on purpose; none while the engine is stopped: then no node runs."""
+    if call.session.runtime.state == "stopped":
+        return []
+    return [
+        NodeTrouble(node["id"], node["type"], node["state"], node.get("state_message", ""))
+        for node in call.session.view()["nodes"]
+        if node["state"] not in ("running", "bypassed")
+    ]
