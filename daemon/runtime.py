@@ -62,12 +62,8 @@ class Runtime:
                 return
             await self._halt()
             self._become("stopped")
-            parts = [part for part in self._session.stage.parts.values() if part.outside and part.started]
-            for part in parts:
-                part.close(self._session.engine.frame)
-            await asyncio.gather(
-                *(asyncio.to_thread(part.outside.join, CLOSING_PATIENCE_S) for part in parts if part.outside)
-            )
+            ending = self._session.stage.end_outside()
+            await asyncio.gather(*(asyncio.to_thread(outside.join, CLOSING_PATIENCE_S) for outside in ending))
 
     async def step(self, blocks: int) -> None:
         """Runs so many blocks and holds again. Waits for endpoints, so nothing is lost or missing."""

@@ -177,11 +177,7 @@ class Session:
         graph = accepted.graph
         touched = accepted.touched | accepted.reshaped
         channels = resolve_channels(graph, self.catalogue)
-        was = self.graph.nodes
-        rewired = graph.connections is not self.graph.connections or any(
-            name in was and was[name].bypass != graph.nodes[name].bypass for name in touched
-        )
-        plan, problems = make_plan(graph, self.catalogue, channels, generations, self.stage.plan, touched, rewired)
+        plan, problems = make_plan(graph, self.catalogue, channels, generations, self.stage.plan, touched)
         if problems:
             raise refuse("invalid_graph", problems)
         values = {}

@@ -127,9 +127,17 @@ class Stage:
         self._open_outside = open_outside
         self._changes: dict[int, Change] = {}  # submitted, not yet adopted
         self._numbers = itertools.count(1)
+        self._ending: list[Outside] = []  # players and recorders that were told to end and may still be at work
 
     def part(self, node_id: str) -> Part:
         return self.parts[self.plan.nodes[node_id]]
+
+    def end_outside(self) -> list[Outside]:
+        """Ends all players and recorders at the present frame; those that are to be waited for."""
+        started = [part for part in self.parts.values() if part.outside is not None and part.started]
+        for part in started:
+            part.close(self.engine.frame)
+        return [*self._ending, *(part.outside for part in started if part.outside is not None)]
 
     def node_of(self, tag: int) -> str:
         """The id of the node that an event of the core names."""
@@ -272,6 +280,9 @@ class Stage:
             part.adopted = event.frame
         for part in (*change.silenced, *change.gone):
             part.close(change.ends)
+            if part.outside is not None:
+                self._ending.append(part.outside)
+        self._ending = [outside for outside in self._ending if not outside.join(0)]
         if not change.frame.done():
             change.frame.set_result(event.frame)
 

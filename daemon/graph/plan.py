@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from ..problems import Problem
 from .model import Connection, Graph, Node
-from .ports import Channels, NodeChannels, NodePorts, ports
+from .ports import Channels, NodeChannels, layout, ports
 from .spec import Catalogue, NodeSpec
 
 Structure = tuple[tuple[str, Any], ...]
@@ -35,23 +36,26 @@ class PlanNode:
         return self.spec.category == "sink"
 
 
-@dataclass(frozen=True)
-class Wire:
-    """A connection as it sounds, between port numbers. Around a bypassed node it leads from what fed it to what it
-    fed."""
+class Wire(NamedTuple):
+    """A connection as it sounds, between port numbers.
+
+    Around a bypassed node it leads from what fed it to what it fed; `via` names the nodes passed by.
+    """
 
     source: PlanNode
     source_port: int
     target: PlanNode
     target_port: int
+    via: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
 class Plan:
-    """All node objects by node id, and all wires."""
+    """All node objects by node id, and the wires that each connection comes to."""
 
-    nodes: Mapping[str, PlanNode]
-    wires: frozenset[Wire]
+    def __init__(self, nodes: Mapping[str, PlanNode], by_connection: Mapping[str, tuple[Wire, ...]]) -> None:
+        self.nodes = nodes
+        self.by_connection = by_connection
+        self.wires = frozenset(chain.from_iterable(by_connection.values()))
 
     def __str__(self) -> str:
         lines = [f"{node.id}: {node.spec.type} {_counts(node.channels)}" for node in self.nodes.values()]
@@ -59,7 +63,7 @@ class Plan:
         return "\n".join(lines)
 
 
-EMPTY = Plan({}, frozenset())
+EMPTY = Plan({}, {})
 
 
 def _counts(channels: NodeChannels) -> str:
@@ -73,45 +77,84 @@ def make_plan(
     generations: Mapping[str, int],
     previous: Plan = EMPTY,
     touched: Collection[str] | None = None,
-    rewired: bool = True,
 ) -> tuple[Plan, list[Problem]]:
     """The plan of a graph that the rules accept. Node objects of `previous` that still fit are kept.
 
     A node's generation counts how often it was made anew under its id. `touched` names all nodes that may differ from
-    those that `previous` was made of; None: any may. `rewired`: so may connections and bypasses. The problems are
-    bypasses that would join channel counts that do not fit.
+    those that `previous` was made of, or be connected otherwise; None: any may. The problems are bypasses that would
+    join channel counts that do not fit.
     """
     nodes = {} if touched is None else {name: node for name, node in previous.nodes.items() if name in graph.nodes}
     for name in graph.nodes if touched is None else touched:
         node = graph.nodes[name]
         nodes[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), previous)
-    if nodes == previous.nodes and not rewired:
-        return previous, []
-    wires, problems = _wires(graph, catalogue, channels, nodes)
-    if nodes == previous.nodes and wires == previous.wires:
-        return previous, problems
-    return Plan(nodes, wires), problems
+    wiring = _Wiring(graph, catalogue, channels, nodes)
+    if touched is None:
+        by_connection = {name: wiring.wires(connection) for name, connection in graph.connections.items()}
+    else:
+        by_connection = {name: w for name, w in previous.by_connection.items() if name in graph.connections}
+        for connection in wiring.depending_on(touched):
+            by_connection[connection.id] = wiring.wires(connection)
+    if nodes == previous.nodes and by_connection == previous.by_connection:
+        return previous, wiring.problems
+    return Plan(nodes, by_connection), wiring.problems
 
 
-def _wires(
-    graph: Graph, catalogue: Catalogue, channels: Channels, nodes: Mapping[str, PlanNode]
-) -> tuple[frozenset[Wire], list[Problem]]:
-    wires: set[Wire] = set()
-    problems: list[Problem] = []
-    numbers = _PortNumbers(catalogue)
-    for connection in graph.connections.values():
-        target = graph.nodes[connection.target_node]
-        if target.bypass and catalogue[target.type].category == "sink":
-            continue
-        target_port = numbers.input(target, connection.target_port)
-        for source_id, source_name in _sounding_sources(connection, graph, catalogue):
-            source_port = numbers.output(graph.nodes[source_id], source_name)
-            given = channels[source_id].outputs[source_name]
-            taken = channels[target.id].inputs[connection.target_port]
+class _Wiring:
+    """Finds the wires that connections come to."""
+
+    def __init__(self, graph: Graph, catalogue: Catalogue, channels: Channels, nodes: Mapping[str, PlanNode]) -> None:
+        self.problems: list[Problem] = []
+        self._graph = graph
+        self._catalogue = catalogue
+        self._channels = channels
+        self._nodes = nodes
+
+    def depending_on(self, touched: Collection[str]) -> Iterator[Connection]:
+        """The connections at these nodes, and those that sound through them where they are bypassed."""
+        look_at, seen = list(touched), set(touched)
+        for name in look_at:  # grows
+            yield from self._graph.incoming.get(name, ())
+            for connection in self._graph.outgoing.get(name, ()):
+                yield connection
+                target = connection.target_node
+                if self._graph.nodes[target].bypass and target not in seen:
+                    seen.add(target)
+                    look_at.append(target)
+
+    def wires(self, connection: Connection) -> tuple[Wire, ...]:
+        target = self._graph.nodes[connection.target_node]
+        if target.bypass and self._catalogue[target.type].category == "sink":
+            return ()
+        taken = self._channels[target.id].inputs[connection.target_port]
+        target_port = layout(self._catalogue[target.type], target.config).index[connection.target_port]
+        wires = []
+        for source_id, source_name, via in self._sources(connection):
+            source = self._graph.nodes[source_id]
+            given = self._channels[source_id].outputs[source_name]
             if given != taken and not {given, taken} <= {1, 2}:
-                problems.append(_misfit(connection, source_id, given, taken))
-            wires.add(Wire(nodes[source_id], source_port, nodes[target.id], target_port))
-    return frozenset(wires), problems
+                self.problems.append(_misfit(connection, source_id, given, taken))
+            source_port = list(ports(self._catalogue[source.type], source.config).outputs).index(source_name)
+            wires.append(Wire(self._nodes[source_id], source_port, self._nodes[target.id], target_port, via))
+        return tuple(wires)
+
+    def _sources(self, connection: Connection) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """The outputs that sound through a connection: its own source, or what feeds it where that is bypassed."""
+        source = self._graph.nodes[connection.source_node]
+        if not source.bypass:
+            yield source.id, connection.source_port, ()
+            return
+        spec = self._catalogue[source.type]
+        if spec.category != "processor":
+            return  # a bypassed source is silent
+        node_ports = ports(spec, source.config)
+        if node_ports.outputs[connection.source_port].signal != "audio":
+            return  # its control outputs say nothing meanwhile
+        for feeding in self._graph.incoming.get(source.id, ()):
+            port = node_ports.inputs[feeding.target_port]
+            if port.signal == "audio" and not port.optional:  # not the side chain
+                for node_id, port_name, via in self._sources(feeding):
+                    yield node_id, port_name, (*via, feeding.target)
 
 
 def _plan_node(node: Node, spec: NodeSpec, channels: NodeChannels, generation: int, previous: Plan) -> PlanNode:
@@ -135,47 +178,6 @@ def _structure(spec: NodeSpec, config: Mapping[str, Any]) -> Structure:
         for parameter in spec.parameters
         if parameter.structure or parameter.kind == "list"
     )
-
-
-class _PortNumbers:
-    """A port's number is its place among the node's ports of its direction."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-        self._numbers: dict[int, tuple[NodePorts, dict[str, int], dict[str, int]]] = {}
-
-    def _of(self, node: Node) -> tuple[NodePorts, dict[str, int], dict[str, int]]:
-        found = ports(self._catalogue[node.type], node.config)
-        known = self._numbers.get(id(found))
-        if known is None:
-            inputs = {name: number for number, name in enumerate(found.inputs)}
-            outputs = {name: number for number, name in enumerate(found.outputs)}
-            known = self._numbers[id(found)] = (found, inputs, outputs)
-        return known
-
-    def input(self, node: Node, name: str) -> int:
-        return self._of(node)[1][name]
-
-    def output(self, node: Node, name: str) -> int:
-        return self._of(node)[2][name]
-
-
-def _sounding_sources(connection: Connection, graph: Graph, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
-    """The outputs that sound through a connection: its own source, or what feeds it where that is bypassed."""
-    source = graph.nodes[connection.source_node]
-    if not source.bypass:
-        yield source.id, connection.source_port
-        return
-    spec = catalogue[source.type]
-    if spec.category != "processor":
-        return  # a bypassed source is silent
-    node_ports = ports(spec, source.config)
-    if node_ports.outputs[connection.source_port].signal != "audio":
-        return  # its control outputs say nothing meanwhile
-    for feeding in graph.incoming.get(source.id, ()):
-        port = node_ports.inputs[feeding.target_port]
-        if port.signal == "audio" and not port.optional:  # not the side chain
-            yield from _sounding_sources(feeding, graph, catalogue)
 
 
 def _misfit(connection: Connection, source: str, given: int, taken: int) -> Problem:
