@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import configparser
+import json
+import os
 import re
 import runpy
 import subprocess
@@ -13,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tonnetz.daemon.engine.core import catalogue_json
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LONGEST_FILE = 420  # lines; a longer one holds two things
@@ -262,6 +266,24 @@ def test_the_stub_says_what_the_header_says(core_recipe: ModuleType) -> None:
     assert stub["stub"]() == current, "run: .venv/bin/python csrc/stub_core.py"
     text = re.sub(r"/\*.*?\*/", "", core_recipe.declarations(), flags=re.DOTALL)
     assert set(re.findall(r"def (tz_\w+)", current)) == set(re.findall(r"\b(tz_\w+)\(", text))
+
+
+def test_the_linker_gathers_every_node_type() -> None:
+    named = {
+        name
+        for path in (CHECKOUT / "csrc" / "nodes").glob("*.c")
+        for name in re.findall(r"^TN_NODE_TYPE\((\w+)\)", path.read_text(), re.MULTILINE)
+    }
+    assert {entry["type"] for entry in json.loads(catalogue_json())} == named
+
+
+def test_a_changed_recipe_is_noticed(tmp_path: Path, core_recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """setuptools compares times of files, so the recipe is a file: written when it changes, and only then."""
+    monkeypatch.setattr(core_recipe, "ROOT", tmp_path)
+    stamp = core_recipe.recipe_stamp("release")
+    os.utime(stamp, (0, 0))
+    assert core_recipe.recipe_stamp("release").stat().st_mtime == 0
+    assert core_recipe.recipe_stamp("debug").stat().st_mtime > 0
 
 
 def test_never_fast_math(core_recipe: ModuleType) -> None:
