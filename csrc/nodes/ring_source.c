@@ -1,9 +1,9 @@
 /* [audio] What a thread outside writes into a ring, as a node: the sounding half of players and network inputs. */
-#include "../kernel.h"
+#include "../elementary.h"
 #include "../node_type.h"
+#include "../ramp.h"
 #include "../ring.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { GAIN_DB };
@@ -20,14 +20,14 @@ static const struct tz_port ports[] = {
 
 struct settings {
 	float gain;
-	uint32_t own_ramp_frames;
+	uint32_t own_frames;
 };
 
 struct state {
 	struct tz_ring *ring;
 	uint32_t channels;
-	float gain, gain_step, target;
-	uint32_t ramp_left;
+	struct tz_glide glide;
+	struct tz_ramp gain;
 	/* After a hole the sound comes back in the middle of something: fade it in. */
 	bool began, hole;
 	uint32_t fade_at, fade_frames;
@@ -48,57 +48,37 @@ static size_t state_size(const struct tz_shape *shape, const double *values)
 static void prepare(const struct tz_shape *shape, const double *values, void *block)
 {
 	struct settings *settings = block;
-	settings->gain = (float)pow(10.0, values[GAIN_DB] / 20.0);
-	settings->own_ramp_frames = (uint32_t)(0.020 * shape->sample_rate); /* 20 ms, the project's default */
+	settings->gain = (float)tz_factor(values[GAIN_DB]);
+	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
 }
 
-static void init(const struct tz_shape *shape, const double *values, const void *block, void *memory)
+static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
 {
-	const struct settings *settings = block;
-	struct state *state = memory;
+	const struct settings *settings = new_settings;
+	struct state *state = block;
+	tz_ramp_to(&state->gain, tz_way(&state->glide, state->glide.left), settings->gain);
+	tz_glide_start(&state->glide, ramp_frames, settings->own_frames);
+}
+
+static void init(const struct tz_shape *shape, const double *values, const void *settings, void *block)
+{
+	struct state *state = block;
 	(void)values;
 	state->ring = shape->ring;
 	state->channels = shape->output_channels[0];
-	state->gain = state->target = settings->gain;
-	state->fade_frames = (uint32_t)(0.005 * shape->sample_rate); /* 5 ms: short enough to lose no syllable, long enough not to click */
+	state->fade_frames = tz_frames(5.0, shape->sample_rate); /* 5 ms: loses no syllable, and does not click */
 	state->fade_at = state->fade_frames;
+	adopt(state, settings, 0);
 }
 
-static void adopt(void *memory, const void *block, int32_t ramp_frames)
+TZ_INLINE void apply_gain(struct state *state, float *restrict samples, uint32_t frames)
 {
-	const struct settings *settings = block;
-	struct state *state = memory;
-	state->target = settings->gain;
-	state->ramp_left = ramp_frames < 0 ? settings->own_ramp_frames : (uint32_t)ramp_frames;
-	if (state->ramp_left)
-		state->gain_step = (state->target - state->gain) / (float)state->ramp_left;
-	else
-		state->gain = state->target;
-}
-
-TZ_KERNEL static void scale(float *samples, float gain, uint32_t frames)
-{
-	for (uint32_t i = 0; i < frames; i++)
-		samples[i] *= gain;
-}
-
-static void apply_gain(struct state *state, float *const *out, uint32_t frames)
-{
-	for (uint32_t i = 0; i < frames && state->ramp_left; i++) {
-		state->gain += state->gain_step;
-		if (--state->ramp_left == 0)
-			state->gain = state->target;
-		for (uint32_t c = 0; c < state->channels; c++)
-			out[c][i] *= state->gain;
-		if (state->ramp_left == 0) {
-			for (uint32_t c = 0; c < state->channels; c++)
-				scale(out[c] + i + 1, state->gain, frames - i - 1);
-			return;
-		}
-	}
-	if (state->ramp_left == 0 && state->gain != 1.0f)
-		for (uint32_t c = 0; c < state->channels; c++)
-			scale(out[c], state->gain, frames);
+	const uint32_t gliding = tz_least(frames, state->glide.left);
+	for (uint32_t i = 0; i < gliding; i++)
+		samples[i] *= tz_ramp_at(&state->gain, tz_way(&state->glide, state->glide.left - 1 - i));
+	if (state->gain.target != 1.0f)
+		for (uint32_t i = gliding; i < frames; i++)
+			samples[i] *= state->gain.target;
 }
 
 static void fade_in(struct state *state, float *const *out, uint32_t frames)
@@ -108,30 +88,31 @@ static void fade_in(struct state *state, float *const *out, uint32_t frames)
 			out[c][i] *= (float)state->fade_at / (float)state->fade_frames;
 }
 
-static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t m = 0; m < count; m++) {
 		struct state *state = members[m].state;
 		float *const *out = members[m].out[0];
-		uint32_t taken = tz_ring_pull(state->ring, out, frames);
-		for (uint32_t c = 0; c < state->channels; c++)
-			memset(out[c] + taken, 0, (frames - taken) * sizeof(float));
+		const uint32_t taken = tz_ring_pull(state->ring, out, frames);
 		if (taken && state->hole) {
 			state->hole = false;
 			state->fade_at = 0;
 		}
 		fade_in(state, out, taken);
+		for (uint32_t c = 0; c < state->channels; c++) {
+			memset(out[c] + taken, 0, (frames - taken) * sizeof(float));
+			apply_gain(state, out[c], frames);
+		}
 		state->began |= taken > 0;
 		state->hole |= state->began && taken < frames;
-		apply_gain(state, out, frames);
+		state->glide.left -= tz_least(frames, state->glide.left);
 	}
 }
 
-static void reset(void *memory)
+static void reset(void *block)
 {
-	struct state *state = memory;
-	state->gain = state->target;
-	state->ramp_left = 0;
+	struct state *state = block;
+	state->glide.left = 0;
 	state->fade_at = state->fade_frames;
 	state->began = state->hole = false;
 }
