@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from tonnetz.daemon.event_names import EVENT_NAMES
+from tonnetz.daemon.graph.edits import AnyEdit
 from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.version import __version__
 
@@ -22,8 +23,9 @@ def openrpc_document() -> dict[str, Any]:
     """The whole document. Extensions: `x-role`, `x-mutates` and `x-shell` of a method, `x-events` of the document."""
     table = load_methods()
     types = [kind for method in table.values() for kind in (*(p.type for p in method.parameters), method.result)]
-    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schemas, components = msgspec.json.schema_components([AnyEdit, *types], ref_template="#/components/schemas/{name}")
     remaining = iter(schemas)
+    components["Edit"] = next(remaining)
     return {
         "openrpc": OPENRPC_VERSION,
         "info": {

@@ -12,61 +12,39 @@ import msgspec
 from msgspec import Meta
 
 from tonnetz.daemon.document_text import TEXT_LIMIT, TextFormat
-from tonnetz.daemon.graph.edits import (
-    AddNode,
-    AnyEdit,
-    BypassNode,
-    ConfigureNode,
-    Connect,
-    Coordinate,
-    Disconnect,
-    Label,
-    MoveNode,
-    NodeId,
-    PortName,
-    RemoveNode,
-    RenameNode,
-    ReplaceNode,
-    Strategy,
-    TypeName,
-)
 from tonnetz.daemon.graph.model import Position
-from tonnetz.daemon.problems import Problem, Refusal, refuse
+from tonnetz.daemon.problems import Problem, Refusal
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
 
-Config = Annotated[dict[str, Any], Meta(description="parameters by name; those left out keep their value or default")]
 Document = Annotated[dict[str, Any], Meta(description="a graph document: version, name, nodes, connections")]
 DocumentText = Annotated[str, Meta(max_length=TEXT_LIMIT, description="a graph document as YAML or JSON text")]
 DocumentFormat = Annotated[TextFormat, Meta(description="yaml for people, json for programs")]
+# Read by daemon/graph/document.py, which takes both ways of writing an edit and says more of what is wrong with one.
 Edits = Annotated[
-    list[dict[str, Any]],
+    list[Any],
     Meta(
         min_length=1,
         max_length=100_000,
         description='the edits, in order: {"op": "connect", "source": …} or shorter {"connect": {"source": …}}',
+        extra_json_schema={
+            "items": {
+                "anyOf": [
+                    {"$ref": "#/components/schemas/Edit"},
+                    {"type": "object", "minProperties": 1, "maxProperties": 1},
+                ]
+            }
+        },
     ),
 ]
 BaseRevision = Annotated[int, Meta(ge=0, description="the revision the change was thought out for")]
 Strict = Annotated[bool, Meta(description="refuse any other base revision, even where the change would still hold")]
 FadeMs = Annotated[float, Meta(ge=0, le=1000, description="length of the cross-fade in ms; 20 unless given")]
 DryRun = Annotated[bool, Meta(description="say what would happen, and change nothing")]
-Bypass = Annotated[bool, Meta(description="whether the node is passed by")]
-ConnectionId = Annotated[str, Meta(max_length=256, description="a connection as source:target")]
-RemovalStrategy = Annotated[
-    Strategy, Meta(description="bridge joins what fed the node to what it fed; immediate does not fade")
-]
 TransactionLabel = Annotated[
     str, Meta(max_length=200, description="a name for the change, shown in events and the history")
 ]
-
-
-class BoundedPosition(Position, frozen=True):
-    """Where an editor draws the node, in its own units."""
-
-    x: Coordinate
-    y: Coordinate
 
 
 class PortView(msgspec.Struct, frozen=True):
@@ -144,9 +122,10 @@ async def apply(
     label: TransactionLabel = "",
     dry_run: DryRun = False,
 ) -> Receipt:
-    """Apply edits as one transaction: all sound from the same block on, or none is applied and every problem is told.
+    """Apply edits as one transaction.
 
-    A stale base revision is no obstacle as long as every edit still holds by itself; else it is a conflict.
+    All sound from the same block on; or none is applied, and every problem is told. A stale base revision is no
+    obstacle as long as every edit still holds by itself; else it is a conflict.
     """
     from tonnetz.daemon.graph.document import edits_from_plain  # not needed to declare the method
 
@@ -168,9 +147,10 @@ async def validate(
     document: Document | None = None,
     edits: Edits | None = None,
 ) -> Validation:
-    """Check a graph document, as text or as an object, or a list of edits.
+    """Check a graph document, or a list of edits.
 
-    Nothing is changed. Every problem is told, with its place; what is accepted here would be accepted now.
+    The document is given as text (YAML or JSON) or as an object. Nothing is changed. Every problem is told, with its
+    place; what is accepted here would be accepted now.
     """
     if sum(given is not None for given in (text, document, edits)) != 1:
         raise Refusal("invalid_params", "Give one of `text`, `document` and `edits`.")
@@ -228,177 +208,6 @@ async def import_(
     return await call.session.load(data, caller=call.caller, fade_ms=fade_ms, label=label)
 
 
-@method(
-    "graph.add_node",
-    role="operator",
-    mutates=True,
-    shell=Shell("add <type> [<id>] [<config:words>...]", example="tonnetz add tone hum frequency=50 level_db=-40"),
-)
-async def add_node(
-    call: Call,
-    type: TypeName,
-    id: NodeId | None = None,
-    config: Config | None = None,
-    label: Label = "",
-    position: BoundedPosition | None = None,
-    bypass: Bypass = False,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    fade_ms: FadeMs | None = None,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Add a node; without an id it is called after its type, as in `tone_1`."""
-    edit = AddNode(type=type, id=id, config=config or {}, label=label, position=position, bypass=bypass)
-    return await one(call, edit, base_revision, strict, fade_ms, dry_run)
-
-
-@method(
-    "graph.remove_node",
-    role="operator",
-    mutates=True,
-    shell=Shell("rm <id>", example="tonnetz rm eq --strategy bridge"),
-)
-async def remove_node(
-    call: Call,
-    id: NodeId,
-    strategy: RemovalStrategy = "fade",
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    fade_ms: FadeMs | None = None,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Remove a node and its connections."""
-    return await one(call, RemoveNode(id=id, strategy=strategy), base_revision, strict, fade_ms, dry_run)
-
-
-@method("graph.connect", role="operator", mutates=True)
-async def connect(
-    call: Call,
-    source: PortName,
-    target: PortName,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    fade_ms: FadeMs | None = None,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Connect an output to an input; several connections into one input sum."""
-    return await one(call, Connect(source=source, target=target), base_revision, strict, fade_ms, dry_run)
-
-
-@method("graph.disconnect", role="operator", mutates=True)
-async def disconnect(
-    call: Call,
-    id: ConnectionId | None = None,
-    source: PortName | None = None,
-    target: PortName | None = None,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    fade_ms: FadeMs | None = None,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Take a connection away, named by its id or by its two ends."""
-    edit = Disconnect(id=id, source=source, target=target)
-    return await one(call, edit, base_revision, strict, fade_ms, dry_run)
-
-
-@method(
-    "graph.configure_node",
-    role="operator",
-    mutates=True,
-    shell=Shell("set <id> <config:words>...", example="tonnetz set eq bands.1.gain_db=3 bands.1.q=0.8"),
-)
-async def configure_node(
-    call: Call,
-    id: NodeId,
-    config: Config,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    fade_ms: FadeMs | None = None,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Change some of a node's parameters; the others stay.
-
-    `null` means the default. Single records of a list are named by their index: {"bands": {"1": {"gain_db": 3}}}.
-    """
-    return await one(call, ConfigureNode(id=id, config=config), base_revision, strict, fade_ms, dry_run)
-
-
-@method(
-    "graph.replace_node",
-    role="operator",
-    mutates=True,
-    shell=Shell("replace <id> <type> [<config:words>...]", example="tonnetz replace eq gain gain_db=-3"),
-)
-async def replace_node(
-    call: Call,
-    id: NodeId,
-    type: TypeName,
-    config: Config | None = None,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    fade_ms: FadeMs | None = None,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Put another type, or a fresh node of the same one, under the same id; connections that fit stay."""
-    return await one(call, ReplaceNode(id=id, type=type, config=config or {}), base_revision, strict, fade_ms, dry_run)
-
-
-@method(
-    "graph.rename_node",
-    role="operator",
-    mutates=True,
-    shell=Shell("rename <id> <label>", example="tonnetz rename mic 'Studio microphone'"),
-)
-async def rename_node(
-    call: Call,
-    id: NodeId,
-    label: Label,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Change a node's label. Its id stays."""
-    return await one(call, RenameNode(id=id, label=label), base_revision, strict, None, dry_run)
-
-
-@method(
-    "graph.move_node",
-    role="operator",
-    mutates=True,
-    shell=Shell("move <id> <x> <y>", example="tonnetz move eq 240 80"),
-)
-async def move_node(
-    call: Call,
-    id: NodeId,
-    x: Coordinate,
-    y: Coordinate,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Change where an editor draws a node. No sound changes."""
-    return await one(call, MoveNode(id=id, x=x, y=y), base_revision, strict, None, dry_run)
-
-
-@method(
-    "graph.bypass_node",
-    role="operator",
-    mutates=True,
-    shell=Shell("bypass <id> [<bypass>]", example="tonnetz bypass eq off"),
-)
-async def bypass_node(
-    call: Call,
-    id: NodeId,
-    bypass: Bypass = True,
-    base_revision: BaseRevision | None = None,
-    strict: Strict = False,
-    fade_ms: FadeMs | None = None,
-    dry_run: DryRun = False,
-) -> Receipt:
-    """Let a processor pass its input through, or silence a source or sink, or end that; settings are kept."""
-    return await one(call, BypassNode(id=id, bypass=bypass), base_revision, strict, fade_ms, dry_run)
-
-
 async def read(text: str) -> Any:
     """The data of a YAML or JSON text. In a thread, as a long one takes seconds."""
     import asyncio
@@ -406,27 +215,3 @@ async def read(text: str) -> Any:
     from tonnetz.daemon.document_text import read_text
 
     return await asyncio.to_thread(read_text, text)
-
-
-async def one(
-    call: Call,
-    edit: AnyEdit,
-    base_revision: int | None,
-    strict: bool,
-    fade_ms: float | None,
-    dry_run: bool,
-) -> Receipt:
-    """Apply a single edit; problems are placed in the caller's params, who has sent no list of edits."""
-    try:
-        return await call.session.apply(
-            [edit], caller=call.caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, dry_run=dry_run
-        )
-    except Refusal as refusal:
-        if not refusal.problems:
-            raise
-        problems = [
-            msgspec.structs.replace(problem, where=problem.where.removeprefix("edits[0]").removeprefix("."))
-            for problem in refusal.problems
-        ]
-        placed = refuse(refusal.name, problems)
-        raise Refusal(placed.name, placed.message, problems, **refusal.extra) from None

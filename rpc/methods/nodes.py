@@ -28,7 +28,10 @@ class Template(msgspec.Struct, frozen=True):
 
 @method("nodes.templates", role="viewer", shell=Shell("types", example="tonnetz types"))
 async def templates(call: Call) -> list[Template]:
-    """List the node types: sources, then processors, then sinks."""
+    """List the node types.
+
+    Sources come first, then processors, then sinks.
+    """
     order = ["source", "processor", "sink"]
     specs = sorted(call.session.catalogue.values(), key=lambda spec: (order.index(spec.category), spec.type))
     return [Template(spec.type, spec.category, spec.help, spec.ports, spec.parameters) for spec in specs]
@@ -36,7 +39,10 @@ async def templates(call: Call) -> list[Template]:
 
 @method("nodes.schema", role="viewer", shell=Shell("schema <type>", example="tonnetz schema equalizer"))
 async def schema(call: Call, type: TypeName) -> ConfigSchema:
-    """Give the JSON Schema of a node type's configuration, with units, ranges, defaults and help."""
+    """Tell what a node type can be told.
+
+    The answer is the JSON Schema of its configuration, with units, ranges, defaults and help.
+    """
     from tonnetz.daemon.graph.schema import json_schema  # not needed to declare the method
 
     return json_schema(known_type(call, type))

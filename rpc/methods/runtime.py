@@ -86,7 +86,10 @@ class Levels(msgspec.Struct, frozen=True):
 
 @method("runtime.status", role="viewer", shell=Shell("status", example="tonnetz status"))
 async def status(call: Call) -> RuntimeStatus:
-    """Tell how the engine is: state, revision, time, load, late blocks, nodes that are not running."""
+    """Tell how the engine is.
+
+    State, revision, time, load, late blocks, and the nodes that are not running.
+    """
     session = call.session
     now = {
         **session.runtime.status(),
@@ -106,9 +109,10 @@ async def performance(call: Call) -> Performance:
 
 @method("runtime.meters", role="viewer")
 async def meters(call: Call, nodes: Nodes | None = None) -> dict[str, Levels]:
-    """Tell the levels of what nodes give out (of what sinks take in): the peak since the last look, and the RMS now.
+    """Tell the levels of nodes: the peak since the last look, and the RMS now.
 
-    Levels are only measured while somebody looks, so the first look after a while finds them empty.
+    They are those of what a node gives out, or a sink takes in. They are only measured while somebody looks, so the
+    first look after a while finds them empty.
     """
     known = call.session.graph.nodes
     for node in nodes or ():
@@ -126,21 +130,30 @@ async def start(call: Call) -> RuntimeStatus:
 
 @method("runtime.stop", role="operator", mutates=True, shell=Shell("stop", example="tonnetz stop"))
 async def stop(call: Call) -> RuntimeStatus:
-    """Stop the engine; files being written are finished. The graph stays and can be edited."""
+    """Stop the engine and finish the files being written.
+
+    The graph stays and can be edited.
+    """
     await call.session.runtime.stop()
     return await status(call)
 
 
 @method("runtime.pause", role="operator", mutates=True, shell=Shell("pause", example="tonnetz pause"))
 async def pause(call: Call) -> RuntimeStatus:
-    """Hold the engine between two blocks. `runtime.start` lets it go on, `runtime.step` runs single blocks."""
+    """Hold the engine between two blocks.
+
+    Starting it lets it go on without a gap in any file; stepping runs single blocks.
+    """
     await call.session.runtime.pause()
     return await status(call)
 
 
 @method("runtime.step", role="operator", mutates=True, shell=Shell("step [<blocks>]", example="tonnetz step 10"))
 async def step(call: Call, blocks: Blocks = 1) -> RuntimeStatus:
-    """Process some blocks and hold again; only when paused, or on the step clock."""
+    """Process some blocks and hold again.
+
+    Only when the engine is paused or stopped, or runs on the step clock.
+    """
     await call.session.runtime.step(blocks)
     return await status(call)
 

@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 from tonnetz.rpc.method_table import load_methods
 
 from .terminal import Terminal
-from .words import WrongWord, assigned
+from .words import WrongWord, assigned, sentence
 
 
 def complete_method(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -39,5 +39,5 @@ def command(terminal: Terminal, method: str, params: tuple[str, ...]) -> None:
     try:
         result = terminal.call(method, **assigned(params))
     except WrongWord as wrong:
-        raise click.UsageError(f"{wrong}.") from None
+        raise click.UsageError(sentence(wrong)) from None
     terminal.print(result, msgspec.json.format(msgspec.json.encode(result), indent=2).decode())

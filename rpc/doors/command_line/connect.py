@@ -35,4 +35,4 @@ def command(terminal: Terminal, /, chain: tuple[str, ...], **options: object) ->
     edits = [{"connect": {"source": source, "target": target}} for source, target in pairs(graph, chain)]
     given = {name: value for name, value in options.items() if value is not None}
     receipt = terminal.call("graph.apply", **{"base_revision": graph["revision"], **given, "edits": edits})
-    terminal.print(receipt, text_of(Receipt, receipt))
+    terminal.print(receipt, text_of(Receipt, receipt, dry_run=bool(given.get("dry_run"))))

@@ -40,4 +40,4 @@ def command(terminal: Terminal, /, chain: tuple[str, ...], **options: object) ->
     given = {name: value for name, value in options.items() if value is not None}
     edits = [{"disconnect": {"id": id}} for id in ids]
     receipt = terminal.call("graph.apply", **{"base_revision": graph["revision"], **given, "edits": edits})
-    terminal.print(receipt, text_of(Receipt, receipt))
+    terminal.print(receipt, text_of(Receipt, receipt, dry_run=bool(given.get("dry_run"))))

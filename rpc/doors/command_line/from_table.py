@@ -16,11 +16,11 @@ from tonnetz.rpc.method_table import Method, Parameter, load_methods
 from .completing import completion_of
 from .printing import failed, text_of
 from .terminal import Terminal
-from .words import WrongWord, assigned, is_assignment, value_of
+from .words import WrongWord, assigned, is_assignment, sentence, value_of
 
 BASIC: dict[Any, click.ParamType[Any]] = {str: click.STRING, int: click.INT, float: click.FLOAT, bool: click.BOOL}
 METAVARS = {"node": "NODE", "type": "TYPE", "port": "PORT"}
-SETTINGS = {"ignore_unknown_options": True}  # so that `move eq -40 80` is a number and no option
+SETTINGS = {"ignore_unknown_options": True}  # so that -40 in `move eq -40 80` is a number and no option
 
 
 def command_from(method: Method) -> click.Command:
@@ -37,7 +37,8 @@ def command_from(method: Method) -> click.Command:
         usage = " ".join(f"[{_metavar(parameter_of(method, name))}]" for name in _optional(method))
         parameters.append(click.Argument(["words"], nargs=-1, metavar=f"{usage} [KEY=VALUE]...".strip()))
     named = [name for name, _ in spelled]
-    parameters += [_option(parameter) for parameter in method.parameters if parameter.name not in named]
+    others = [parameter for parameter in method.parameters if parameter.name not in named]
+    parameters += [_option(parameter) for parameter in others if not _is_large(parameter)]
 
     @click.pass_context
     def run(context: click.Context, /, **given: Any) -> int:
@@ -45,11 +46,11 @@ def command_from(method: Method) -> click.Command:
         try:
             params = params_from(method, given)
         except WrongWord as wrong:
-            raise click.UsageError(f"{wrong}.", context) from None
+            raise click.UsageError(sentence(wrong), context) from None
         except Refusal as refusal:
             raise Refused(refusal.code, refusal.message, refusal.data) from None
         result = terminal.call(method.name, **params)
-        terminal.print(result, text_of(method.result, result))
+        terminal.print(result, text_of(method.result, result, dry_run=bool(params.get("dry_run"))))
         return int(failed(method.result, result))
 
     return click.Command(
@@ -79,9 +80,11 @@ def params_from(method: Method, given: dict[str, Any]) -> dict[str, Any]:
     for name in _optional(method):
         if words and not is_assignment(words[0]):
             params[name], words = words[0], words[1:]
-    if words:
-        rest = next(name for name, way in method.shell.arguments if way == "words")
+    rest = next((name for name, way in method.shell.arguments if way == "words"), None)
+    if rest is not None and words:
         params[rest] = assigned(words)
+    elif rest is not None and parameter_of(method, rest).required:
+        raise WrongWord(f"say what to {method.shell.command}, as key=value")
     return params
 
 
@@ -135,25 +138,31 @@ def _argument(parameter: Parameter, way: str, required: bool) -> click.Argument:
     )
 
 
+def _is_large(parameter: Parameter) -> bool:
+    """Whether it is no option for a shell: an object or a list, for which a shell form has a file."""
+    bare = bare_type(parameter.type)
+    return (get_origin(bare) or bare) in (dict, list)
+
+
 def _option(parameter: Parameter) -> click.Option:
     flag = f"--{parameter.name.replace('_', '-')}"
     kind = bare_type(parameter.type)
+    help = sentence(parameter.description)
     if kind is bool:
         names = [f"{flag}/--no-{flag[2:]}"] if parameter.default else [flag]
-        return click.Option([*names, parameter.name], is_flag=True, default=None, help=parameter.description)
-    return click.Option(
-        [flag, parameter.name],
-        type=_click_type(parameter.type),
-        help=parameter.description,
-        metavar=_metavar(parameter),
-    )
+        return click.Option([*names, parameter.name], is_flag=True, default=None, help=help)
+    metavar = "NUMBER" if kind in (int, float) else "VALUE" if isinstance(kind, type) and kind is not str else None
+    return click.Option([flag, parameter.name], type=_click_type(kind), help=help, metavar=metavar)
 
 
 def _metavar(parameter: Parameter) -> str | None:
-    kind = completion_of(parameter.type)
-    if kind is not None:
-        return METAVARS[kind.what]
-    return None if get_origin(bare_type(parameter.type)) is Literal else parameter.name.upper()
+    completion = completion_of(parameter.type)
+    if completion is not None:
+        return METAVARS[completion.what]
+    bare = bare_type(parameter.type)
+    if get_origin(bare) is Literal:
+        return None  # click lists the choices
+    return "[on|off]" if bare is bool else parameter.name.upper()
 
 
 def _click_type(kind: Any) -> Any:
@@ -168,4 +177,4 @@ def _value(text: str) -> Any:
     try:
         return value_of(text)
     except WrongWord as wrong:
-        raise click.BadParameter(f"{wrong}.") from None
+        raise click.BadParameter(sentence(wrong)) from None

@@ -6,6 +6,7 @@ needs nothing here.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,11 @@ from tonnetz.rpc.methods.runtime import RuntimeStatus
 from .terminal import aligned, counted, problem_text
 from .words import spelled
 
-HELP_WIDTH = 100  # columns: longer help of a parameter goes on in the next line
 
-
-def text_of(kind: Any, result: Any) -> str:
+def text_of(kind: Any, result: Any, dry_run: bool = False) -> str:
     """The text of a result of this declared type; empty when there is nothing to say."""
+    if kind is Receipt:
+        return receipt(result, dry_run)
     printer = PRINTERS.get(kind)
     return printer(result) if printer else outline(result)
 
@@ -51,8 +52,10 @@ def outline(value: Any, indent: str = "") -> str:
     return f"{indent}{spelled(value)}"
 
 
-def receipt(result: Mapping[str, Any]) -> str:
+def receipt(result: Mapping[str, Any], dry_run: bool) -> str:
     lines = [f"revision {result['revision']}, from frame {result['frame']} on (block {result['block']})"]
+    if dry_run:
+        lines = ["accepted; a dry run, so nothing was changed"]
     if result["ids"]:
         lines.append(", ".join(result["ids"]))
     fresh = [node for node, carried in result["state_carried"].items() if not carried]
@@ -77,7 +80,7 @@ def runtime_status(result: Mapping[str, Any]) -> str:
         ("time", f"{clock_text(result['time_s'])} (frame {result['frame']})"),
         ("format", f"{result['sample_rate']} Hz, blocks of {result['block_frames']} frames, clock {result['clock']}"),
         ("load", f"{100 * result['load']:.1f} %"),
-        ("late", "no block" if not late else counted(late, "block")),
+        ("late blocks", str(late or "none")),
     ]
     lines = aligned(rows)
     troubled = result["not_running"]
@@ -109,7 +112,7 @@ def first_sentence(text: str) -> str:
 def config_schema(schema: Mapping[str, Any]) -> str:
     rows = _parameter_rows(schema, "")
     lines = [schema["description"], ""]
-    lines += aligned(rows) if rows else ["It has no parameters."]
+    lines += aligned(rows, width=shutil.get_terminal_size().columns) if rows else ["It has no parameters."]
     structural = [name for name, prop in schema["properties"].items() if prop.get("x-live") is False]
     if structural:
         lines += ["", f"A change of {', '.join(structural)} makes the node anew, with a cross-fade; all else is live."]
@@ -127,7 +130,9 @@ def _parameter_rows(schema: Mapping[str, Any], prefix: str) -> list[tuple[str, s
 
 
 def range_text(prop: Mapping[str, Any]) -> str:
-    """`-60 to 24 dB`, `sine|square|saw`, `true|false`, `1 to 32 records`."""
+    """`-60 to 24 dB`, `sine|square|saw`, `true|false`, `1 to 32 records`; empty for what is not known."""
+    if not prop:
+        return ""
     kinds = prop.get("type", "string")
     kind = kinds if isinstance(kinds, str) else kinds[0]
     unit = f" {prop['x-unit']}" if prop.get("x-unit") else ""
@@ -140,12 +145,11 @@ def range_text(prop: Mapping[str, Any]) -> str:
     if kind == "array":
         return "rows of numbers"
     if "minimum" in prop and "maximum" in prop:
-        return f"{prop['minimum']:g} to {prop['maximum']:g}{unit}"
+        return f"{spelled(prop['minimum'])} to {spelled(prop['maximum'])}{unit}"
     return "text" if kind == "string" else f"{kind}{unit}"
 
 
 PRINTERS: dict[Any, Callable[[Any], str]] = {
-    Receipt: receipt,
     Validation: validation,
     RuntimeStatus: runtime_status,
     list[Template]: templates,

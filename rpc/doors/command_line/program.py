@@ -19,10 +19,12 @@ from tonnetz.rpc.method_table import Method, load_methods
 from .from_table import command_from
 from .options import with_common_options
 from .terminal import Terminal, refused_text, warn
+from .words import sentence
 
 # Commands that are more than one method, each in its module of that name; the others follow from the table.
 WRITTEN = ("call", "completion", "connect", "disconnect", "render", "show", "watch")
 REFUSED, NOT_REACHED, INTERRUPTED = 1, 3, 130
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 HELP = """Look at and change a live audio graph while it plays.
 
@@ -66,9 +68,7 @@ def shell_methods() -> dict[str, Method]:
     return {method.shell.command: method for method in load_methods().values() if method.shell is not None}
 
 
-program = with_common_options(
-    Program("tonnetz", help=HELP, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
-)
+program = with_common_options(Program("tonnetz", help=HELP, no_args_is_help=True, context_settings=SETTINGS))
 program = click.version_option(__version__, message="tonnetz %(version)s")(program)
 
 
@@ -83,7 +83,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return REFUSED
     except NotReached as unreached:
         message = str(unreached)
-        text = f"{message[:1].upper()}{message[1:]}.\n{_remedy(terminal)}"
+        text = f"{sentence(message)}\n{_remedy(terminal)}"
         _tell(terminal, text, {"name": "not_reached", "message": message})
         return NOT_REACHED
     except click.ClickException as error:

@@ -11,9 +11,9 @@ import click
 from tonnetz.daemon.problems import suggestion
 
 from .completing import Completion
-from .printing import range_text
+from .printing import outline, range_text
 from .terminal import Terminal, aligned, counted
-from .words import flattened, spelled
+from .words import spelled
 
 NodeData = Mapping[str, Any]
 LOOK_S = 0.1  # the engine fills meters only after a first look: some blocks later they say something
@@ -79,12 +79,18 @@ def node_text(node: NodeData, schema: Mapping[str, Any], block_ns: float) -> str
     peaks, means = node["levels"]["peak_db"], node["levels"]["rms_db"]
     if peaks:
         lines += ["", f"  peak {levels_text(peaks)}", f"  rms  {levels_text(means)}"]
-    rows = [(key, spelled(value), range_of(schema, key)) for key, value in flattened(node["config"])]
+    lists = {key: value for key, value in node["config"].items() if is_table(value)}
+    rows = [
+        (key, spelled(value), range_text(schema["properties"].get(key, {})))
+        for key, value in node["config"].items()
+        if key not in lists
+    ]
     if rows:
         lines += ["", *aligned(rows, "  ")]
-    extras = [(key, spelled(value)) for key, value in flattened(node.get("detail", {}))]
-    if extras:
-        lines += ["", *aligned(extras, "  ")]
+    for key, records in lists.items():
+        lines += ["", *aligned(table_rows(key, records), "  ")]
+    if node.get("detail"):
+        lines += ["", outline(node["detail"], "  ")]
     lines.append("")
     if node["latency"]:
         lines.append(f"  latency {counted(node['latency'], 'frame')}")
@@ -149,12 +155,17 @@ def list_words(key: str, records: Sequence[Mapping[str, Any]], fields: Sequence[
     return words or ([f"({counted(len(records), 'record')} in {key})"] if len(records) != len(default or []) else [])
 
 
-def range_of(schema: Mapping[str, Any], path: str) -> str:
-    """The range of a parameter by its path, such as `bands.0.q`."""
-    prop: Any = schema
-    for step in path.split("."):
-        prop = prop.get("items", {}) if step.isdigit() else prop.get("properties", {}).get(step, {})
-    return range_text(prop) if prop else ""
+def is_table(value: Any) -> bool:
+    """Whether this is a list of records, such as an equalizer's bands."""
+    return isinstance(value, list) and bool(value) and all(isinstance(record, dict) for record in value)
+
+
+def table_rows(name: str, records: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """A list of records as a table: a line each, numbered as `tonnetz set` counts them."""
+    return [
+        (name, *records[0]),
+        *((f"{name}.{i}", *(spelled(value) for value in record.values())) for i, record in enumerate(records)),
+    ]
 
 
 def in_flow_order(nodes: Sequence[NodeData], wires: Sequence[Mapping[str, str]]) -> list[NodeData]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import click
 import msgspec
 
 from tonnetz.rpc.client import TIMEOUT_S, Client, Refused
+
+NARROWEST = 24  # columns: a narrower one is not worth wrapping into
 
 
 class Terminal:
@@ -59,16 +62,22 @@ def problem_text(problem: Mapping[str, Any]) -> str:
     return f"{place}: {problem['message']}" if place else str(problem["message"])
 
 
-def aligned(rows: Sequence[Sequence[str]], indent: str = "", gap: str = "  ") -> list[str]:
-    """Rows as lines whose columns stand below each other; the last column is left ragged."""
+def aligned(rows: Sequence[Sequence[str]], indent: str = "", gap: str = "  ", width: int = 0) -> list[str]:
+    """Rows as lines whose columns stand below each other.
+
+    The last column is left ragged; with a `width` it goes on below itself where the line would be longer.
+    """
     widths: list[int] = []
     for row in rows:
         for column, cell in enumerate(row[:-1]):
             widths[column : column + 1] = [max(len(cell), widths[column] if column < len(widths) else 0)]
     lines = []
     for row in rows:
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)][: len(row) - 1]
-        lines.append(f"{indent}{gap.join([*padded, row[-1]])}".rstrip())
+        begin = indent + "".join(cell.ljust(room) + gap for cell, room in zip(row[:-1], widths, strict=False))
+        room = width - len(begin)
+        parts = textwrap.wrap(row[-1], room) if room >= NARROWEST else [row[-1]]
+        lines.append(f"{begin}{parts[0] if parts else ''}".rstrip())
+        lines += [" " * len(begin) + part for part in parts[1:]]
     return lines
 
 

@@ -21,6 +21,12 @@ class WrongWord(ValueError):
     """A word that cannot be read; the text says why and what to write."""
 
 
+def sentence(words: object) -> str:
+    """Words as a sentence: a capital letter, a full stop."""
+    text = str(words)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
 def is_assignment(word: str) -> bool:
     """Whether the word is `key=value`, rather than a name."""
     key, equals, _ = word.partition("=")
@@ -77,24 +83,15 @@ def _as_yaml(text: str) -> Any:
 
 
 def spelled(value: Any) -> str:
-    """A value as it can be typed again: the inverse of `value_of`."""
-    if isinstance(value, str) and value and value_of_is(value):
+    """A value as it can be typed again: what `value_of` reads back as the same (or as the same number)."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if (
+        isinstance(value, str)
+        and value
+        and value[0] not in '[{"'
+        and value not in CONSTANTS
+        and not NUMBER.match(value)
+    ):
         return value
     return msgspec.json.encode(value).decode()
-
-
-def value_of_is(text: str) -> bool:
-    """Whether a bare text reads as itself."""
-    try:
-        return value_of(text) == text and isinstance(value_of(text), str)
-    except WrongWord:
-        return False
-
-
-def flattened(value: Any, path: str = "") -> list[tuple[str, Any]]:
-    """The leaves of a configuration with their paths, the inverse of `assigned`: `("bands.0.q", 0.7)`."""
-    if isinstance(value, dict) and value:
-        return [leaf for key, inner in value.items() for leaf in flattened(inner, f"{path}.{key}" if path else key)]
-    if isinstance(value, list) and value and all(isinstance(record, dict) for record in value):
-        return [leaf for i, record in enumerate(value) for leaf in flattened(record, f"{path}.{i}")]
-    return [(path, value)]
