@@ -41,7 +41,7 @@ class SocketSettings(Section, frozen=True, kw_only=True):
 
 class HttpSettings(Section, frozen=True, kw_only=True):
     listen: str = "127.0.0.1:8420"
-    allowed_hosts: list[str] = []
+    allowed_hosts: tuple[str, ...] = ()
     require_token: Literal["auto"] | bool = "auto"  # noqa: S105 - a rule, not a token
 
 
@@ -66,7 +66,7 @@ class MediaSettings(Section, frozen=True, kw_only=True):
     """Where players may read and recorders may write; relative paths in nodes start there, relative ones here at
     the file."""
 
-    play_roots: list[str] = ["/srv/audio"]
+    play_roots: tuple[str, ...] = ("/srv/audio",)
     record_root: str = "/var/lib/tonnetz/recordings"
 
 
@@ -133,7 +133,7 @@ def _sections(kind: Any) -> list[type[msgspec.Struct]]:
 def _anchored(settings: Settings, folder: Path) -> Settings:
     """Relative paths in a configuration file start where the file lies."""
     media = MediaSettings(
-        play_roots=[str(folder / root) for root in settings.media.play_roots],
+        play_roots=tuple(str(folder / root) for root in settings.media.play_roots),
         record_root=str(folder / settings.media.record_root),
     )
     doors = settings.doors
