@@ -129,6 +129,7 @@ class _Reading:
         self.connections: dict[str, Connection] = {}
         self.places: dict[str, tuple[str, int]] = {}  # node or connection id -> the list it stands in, its index
         self.unsure: set[str] = set()  # nodes that are not as they should be, or not there because of a problem
+        self.misfed: set[str] = set()  # nodes that lack a connection because of a problem
 
     def problem(self, kind: str, message: str, where: str = "", **data: Any) -> None:
         self.problems.append(Problem(kind, message, where, data))
@@ -163,7 +164,9 @@ class _Reading:
         for index, connection in enumerate(self.entries(data, "connections", self.limits.connections)):
             self.read_connection(connection, index)
         graph = Graph(name=name, nodes=self.nodes, connections=self.connections)
-        self.problems += check(graph, self.catalogue, self.limits, place=self.place, unsure=self.unsure)
+        self.problems += check(
+            graph, self.catalogue, self.limits, place=self.place, unsure=self.unsure, misfed=self.misfed
+        )
         return graph
 
     def entries(self, data: Mapping[str, Any], key: str, limit: int) -> Sequence[Any]:
@@ -216,8 +219,9 @@ class _Reading:
         where = f"connections[{index}]"
         plain = read(data, PlainConnection, "A connection", where, self.problems, names="source:target")
         if plain is None:
-            ends = [data.get(side) for side in ("source", "target")] if isinstance(data, Mapping) else []
-            self.unsure.update(end.partition(".")[0] for end in ends if isinstance(end, str))
+            target = data.get("target") if isinstance(data, Mapping) else None
+            if isinstance(target, str):
+                self.misfed.add(target.partition(".")[0])
             return
         connection = Connection(plain.source, plain.target)
         name = connection.id
@@ -234,7 +238,7 @@ class _Reading:
                 if node_id not in self.unsure:
                     self.problems.append(unknown_node(node_id, self.nodes, f"{where}.{side}"))
         if ends_missing:
-            self.unsure |= {connection.source_node, connection.target_node}
+            self.misfed.add(connection.target_node)
             return
         self.places[name] = ("connections", index)
         self.connections[name] = connection

@@ -51,13 +51,15 @@ def check(
     *,
     place: Place = str,
     unsure: Collection[str] = (),
+    misfed: Collection[str] = (),
 ) -> list[Problem]:
     """Everything that is wrong with a graph, each problem with its place.
 
-    `unsure` names nodes that are not what was asked for, because of a problem the caller already knows; what that
-    would make wrong is not reported. A graph found right remembers its channels (`ports.resolve_channels`).
+    `unsure` names nodes that are not what was asked for, because of a problem the caller already knows, and `misfed`
+    nodes that lack a connection for the same reason; what that would make wrong is not reported. A graph found right
+    remembers its channels (`ports.resolve_channels`).
     """
-    checked = _Check(graph, catalogue, limits, touched, place, set(unsure))
+    checked = _Check(graph, catalogue, limits, touched, place, set(unsure), set(misfed))
     checked.check_types()
     checked.check_limits()
     checked.check_connections()
@@ -101,6 +103,7 @@ class _Check:
         touched: Touched | None,
         place: Place,
         unsure: set[str],
+        misfed: set[str],
     ) -> None:
         self.graph = graph
         self.catalogue = catalogue
@@ -108,6 +111,7 @@ class _Check:
         self.touched = touched
         self.place = place
         self.unsure = unsure
+        self.misfed = misfed  # with nodes at the end of a connection that is wrong
         self.problems: list[Problem] = []
         self.made: Mapping[str, Connection] = graph.connections if touched is None else touched.connections
 
@@ -154,15 +158,17 @@ class _Check:
             before = len(self.problems)
             source = self._check_end(connection, connection.source, "output")
             target = self._check_end(connection, connection.target, "input")
+            if len(self.problems) == before + 2:
+                self._merge_crossed(connection, before)
             if source is None or target is None:
-                if len(self.problems) > before + 1:
-                    self._merge_crossed(connection, before)
+                self.misfed.add(connection.target_node)
             elif source.signal != target.signal:
                 message = (
                     f"{connection.source} gives {source.signal} and {connection.target} takes {target.signal}; "
                     "a connection joins ports of the same signal."
                 )
                 data = {"connection": connection.id, "source": source.signal, "target": target.signal}
+                self.misfed.add(connection.target_node)
                 self.problems.append(Problem("type_mismatch", message, self._blame(connection), data))
 
     def _connections_to_check(self) -> Iterable[Connection]:
@@ -192,12 +198,11 @@ class _Check:
             return port
         data = {"connection": connection.id, "node": node_id, "port": shortened(name)}
         if name in there:
-            other = (
-                "an input, and a connection starts at an output"
-                if direction == "output"
-                else ("an output, and a connection ends at an input")
-            )
-            message = f"{end} is {other}. {node_id} has {f'the {direction} {_listed(here)}' if here else 'none'}."
+            if direction == "output":
+                message = f"{end} is an input, and a connection starts at an output."
+            else:
+                message = f"{end} is an output, and a connection ends at an input."
+            message += f" {node_id} has {f'the {direction} {_listed(here)}' if here else f'no {direction}'}."
             self.problems.append(Problem("direction", message, f"{made_at or self._blame(connection)}.{side}", data))
             return None
         count = len(node.config[spec_repeat]) if (spec_repeat := _repeat(spec, direction)) else 0
@@ -229,7 +234,7 @@ class _Check:
         found = loops(self.graph, None if self.touched is None else self.made.values())
         if found.closing:
             self._report_loops(found.paths)
-            self.unsure.update(connection.target_node for connection in found.closing)
+            self.misfed.update(connection.target_node for connection in found.closing)
             closing = {connection.id for connection in found.closing}
             rest = {name: connection for name, connection in self.graph.connections.items() if name not in closing}
             graph = Graph(nodes=self.graph.nodes, connections=rest)
@@ -277,7 +282,7 @@ class _Check:
                 if _fits(given, mixed or given):
                     continue
             if shaky is None:
-                shaky = self._downstream_of_unsure()
+                shaky = self._downstream_of_what_is_wrong()
             if target_id not in shaky:
                 self.problems.append(self._channel_mismatch(connection, given, taken, mixed))
 
@@ -301,8 +306,8 @@ class _Check:
         data = {"connection": connection.id, "source": given, "target": wanted, "cure": "channel_map"}
         return Problem("channel_mismatch", message, self._blame(connection), data)
 
-    def _downstream_of_unsure(self) -> set[str]:
-        reached = set(self.unsure)
+    def _downstream_of_what_is_wrong(self) -> set[str]:
+        reached = self.unsure | self.misfed
         waiting = list(reached)
         while waiting:
             for connection in self.graph.outgoing.get(waiting.pop(), ()):

@@ -37,7 +37,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 
 def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, limits: Limits | None = None) -> Accepted:
     """Apply all edits, or raise a `Refusal` with every problem; each says where, as `edits[3].source`."""
-    work = Work(graph, catalogue, edits)
+    work = Work(graph, catalogue)
     for index, edit in enumerate(edits):
         work.apply(index, edit)
     draft = work.draft
@@ -46,8 +46,9 @@ def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, li
     problems = work.problems
     if work.relaid or draft.rewired or work.unsure:
         touched = Touched(nodes=work.relaid, connections=draft.made, rewired=draft.rewired, channels=before)
-        unsure = work.unsure | work.absent
-        problems += check(result, catalogue, limits or Limits(), touched, place=work.place, unsure=unsure)
+        unsure, misfed = work.unsure | work.absent, work.misfed
+        limits = limits or Limits()
+        problems += check(result, catalogue, limits, touched, place=work.place, unsure=unsure, misfed=misfed)
     else:
         remember_channels(result, catalogue, before)
     if problems:

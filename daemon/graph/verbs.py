@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -45,11 +45,10 @@ is_node_id = re.compile(NODE_ID_PATTERN.removesuffix("$") + r"\Z").match  # "$" 
 class Work:
     """A transaction being applied: its draft, and what is known of it so far."""
 
-    def __init__(self, graph: Graph, catalogue: Catalogue, edits: Sequence[AnyEdit]) -> None:
+    def __init__(self, graph: Graph, catalogue: Catalogue) -> None:
         self.graph = graph
         self.catalogue = catalogue
         self.draft = Draft(graph)
-        self.reserved = {edit.id for edit in edits if type(edit) is AddNode and edit.id is not None}
         self.index = 0
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
@@ -60,6 +59,7 @@ class Work:
         self.failed: set[str] = set()  # connections that should be there, had their edit not failed
         self.absent: set[str] = set()  # nodes that should be there, or be of another type, had their edit not failed
         self.unsure: set[str] = set()  # nodes that are not as they should be
+        self.misfed: set[str] = set()  # nodes that lack a connection they should have
         self.numbers: dict[str, int] = {}  # type -> the number its next nameless node may try first
         # Of the nodes of the draft:
         self.sounding: set[str] = set()  # bypassed or configured
@@ -149,7 +149,7 @@ class Work:
         while True:
             suffix = f"_{number}"
             node_id = type_name[: 63 - len(suffix)] + suffix
-            if node_id not in self.draft.nodes and node_id not in self.reserved and node_id not in self.absent:
+            if node_id not in self.draft.nodes and node_id not in self.absent:
                 self.numbers[type_name] = number
                 return node_id
             number += 1
@@ -308,7 +308,7 @@ class Work:
         ends = [self.end(edit.source, "source"), self.end(edit.target, "target")]
         if None in ends:
             self.failed.add(connection.id)
-            self.unsure.update(node.id for node in ends if node is not None)
+            self.misfed.add(connection.target_node)
             return connection.id, []
         if connection.id in self.draft.connections:
             message = f"{edit.source} is connected to {edit.target} already. A second connection is not possible."
