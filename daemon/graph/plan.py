@@ -7,6 +7,7 @@ lives on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -15,9 +16,13 @@ from typing import Any, NamedTuple
 from ..problems import Problem
 from .model import Connection, Graph, Node
 from .ports import Channels, NodeChannels, layout, ports
+from .rewiring import passage
 from .spec import Catalogue, NodeSpec
 
 Structure = tuple[tuple[str, Any], ...]
+Output = tuple[str, str]  # node id and port name
+
+MOST_WAYS = 256  # as many as connections may lead into a port
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: see above
@@ -39,14 +44,15 @@ class PlanNode:
 class Wire(NamedTuple):
     """A connection as it sounds, between port numbers.
 
-    Around a bypassed node it leads from what fed it to what it fed; `via` names the nodes passed by.
+    Around a bypassed node it leads from what fed it to what it fed. Where several ways lead around such nodes from one
+    output to one input, `way` counts them: each is heard.
     """
 
     source: PlanNode
     source_port: int
     target: PlanNode
     target_port: int
-    via: tuple[str, ...] = ()
+    way: int = 0
 
 
 class Plan:
@@ -109,6 +115,7 @@ class _Wiring:
         self._catalogue = catalogue
         self._channels = channels
         self._nodes = nodes
+        self._heard: dict[str, Mapping[Output, int]] = {}  # through bypassed nodes
 
     def depending_on(self, touched: Collection[str]) -> Iterator[Connection]:
         """The connections at these nodes, and those that sound through them where they are bypassed."""
@@ -128,33 +135,52 @@ class _Wiring:
             return ()
         taken = self._channels[target.id].inputs[connection.target_port]
         target_port = layout(self._catalogue[target.type], target.config).index[connection.target_port]
-        wires = []
-        for source_id, source_name, via in self._sources(connection):
+        wires: list[Wire] = []
+        for (source_id, source_name), ways in self._sources(connection).items():
             source = self._graph.nodes[source_id]
             given = self._channels[source_id].outputs[source_name]
             if given != taken and not {given, taken} <= {1, 2}:
                 self.problems.append(_misfit(connection, source_id, given, taken))
+            if ways > MOST_WAYS:
+                self.problems.append(_too_many_ways(connection, source_id, ways))
+                continue
             source_port = list(ports(self._catalogue[source.type], source.config).outputs).index(source_name)
-            wires.append(Wire(self._nodes[source_id], source_port, self._nodes[target.id], target_port, via))
+            ends = (self._nodes[source_id], source_port, self._nodes[target.id], target_port)
+            wires += [Wire(*ends, way) for way in range(ways)]
         return tuple(wires)
 
-    def _sources(self, connection: Connection) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """The outputs that sound through a connection: its own source, or what feeds it where that is bypassed."""
+    def _sources(self, connection: Connection) -> Mapping[Output, int]:
+        """The outputs that sound through a connection, each with the number of ways in which it does: its own source,
+        or what feeds that where it is bypassed."""
         source = self._graph.nodes[connection.source_node]
         if not source.bypass:
-            yield source.id, connection.source_port, ()
-            return
-        spec = self._catalogue[source.type]
-        if spec.category != "processor":
-            return  # a bypassed source is silent
-        node_ports = ports(spec, source.config)
-        if node_ports.outputs[connection.source_port].signal != "audio":
-            return  # its control outputs say nothing meanwhile
-        for feeding in self._graph.incoming.get(source.id, ()):
-            port = node_ports.inputs[feeding.target_port]
-            if port.signal == "audio" and not port.optional:  # not the side chain
-                for node_id, port_name, via in self._sources(feeding):
-                    yield node_id, port_name, (*via, feeding.target)
+            return {(source.id, connection.source_port): 1}
+        found = passage(self._catalogue[source.type], source)
+        if found is None or connection.source_port != found[1]:
+            return {}  # a bypassed source is silent, and so are outputs beside the main one
+        return self._passed_on(source.id)
+
+    def _passed_on(self, node_id: str) -> Mapping[Output, int]:
+        """What a bypassed node lets through. Without recursion: chains of them may be as long as a graph is large."""
+        waiting = [] if node_id in self._heard else [node_id]
+        while waiting:
+            name = waiting[-1]
+            node = self._graph.nodes[name]
+            found = passage(self._catalogue[node.type], node)
+            feeding = [c for c in self._graph.incoming.get(name, ()) if found is not None and c.target_port in found[0]]
+            unknown = [c.source_node for c in feeding if self._is_unknown(c.source_node)]
+            if unknown:
+                waiting += unknown
+                continue
+            heard: Counter[Output] = Counter()
+            for connection in feeding:
+                heard.update(self._sources(connection))
+            self._heard[name] = heard
+            waiting.pop()
+        return self._heard[node_id]
+
+    def _is_unknown(self, node_id: str) -> bool:
+        return self._graph.nodes[node_id].bypass and node_id not in self._heard
 
 
 def _plan_node(node: Node, spec: NodeSpec, channels: NodeChannels, generation: int, previous: Plan) -> PlanNode:
@@ -186,4 +212,13 @@ def _misfit(connection: Connection, source: str, given: int, taken: int) -> Prob
         f"With '{connection.source_node}' bypassed, '{source}' would feed {given} channels into '{connection.target}', "
         f"which takes {taken}. Keep it active, or put a channel_map between them.",
         data={"connection": connection.id, "given": given, "taken": taken},
+    )
+
+
+def _too_many_ways(connection: Connection, source: str, ways: int) -> Problem:
+    return Problem(
+        "limit",
+        f"Around bypassed nodes '{source}' would reach '{connection.target}' in {ways} ways at once; at most "
+        f"{MOST_WAYS} are possible. Keep some of these nodes active.",
+        data={"connection": connection.id, "count": ways, "maximum": MOST_WAYS},
     )

@@ -1,4 +1,4 @@
-"""Which connections stay when a node leaves or changes its type."""
+"""Which connections stay when a node leaves or changes its type, and what takes the way around a node."""
 
 from __future__ import annotations
 
@@ -24,19 +24,28 @@ def _stays(name: str, old: Mapping[str, PortSpec], new: Mapping[str, PortSpec]) 
     return name in new and (name not in old or old[name].signal == new[name].signal)
 
 
-def joints(
-    spec: NodeSpec, node: Node, incoming: Iterable[Connection], outgoing: Iterable[Connection]
-) -> list[Connection] | None:
-    """The connections that bridge a node: from what feeds its first input (all of them where it is repeated: a mixer's)
-    to what its first output feeds. None: it has no such pair of one signal.
+def passage(spec: NodeSpec, node: Node) -> tuple[frozenset[str], str] | None:
+    """Where a sound passes that goes around a node: from its first input (all of them where it is repeated: a mixer's)
+    to its first output. None: it has no such pair of one signal.
     """
     main_in = next((port for port in spec.ports if port.direction == "input"), None)
     main_out = next((port for port in spec.ports if port.direction == "output"), None)
     if main_in is None or main_out is None or main_in.signal != main_out.signal:
         return None
-    known = ports(spec, node.config)
-    through = {name for name, port in known.inputs.items() if main_in.repeat and port.repeat == main_in.repeat}
-    through = through or {main_in.name}
-    fed = [after.target for after in outgoing if after.source_port == main_out.name]
+    if not main_in.repeat:
+        return frozenset((main_in.name,)), main_out.name
+    known = ports(spec, node.config).inputs
+    return frozenset(name for name, port in known.items() if port.repeat == main_in.repeat), main_out.name
+
+
+def joints(
+    spec: NodeSpec, node: Node, incoming: Iterable[Connection], outgoing: Iterable[Connection]
+) -> list[Connection] | None:
+    """The connections that bridge a node: from all that feeds its passage to all that this feeds. None: it has none."""
+    found = passage(spec, node)
+    if found is None:
+        return None
+    through, main_out = found
+    fed = [after.target for after in outgoing if after.source_port == main_out]
     sources = [before.source for before in incoming if before.target_port in through]
     return [Connection(source, target) for source in dict.fromkeys(sources) for target in fed]
