@@ -240,7 +240,7 @@ class Stage:
                 wire.target_port,
                 cable.turned_by is not None or not cable.sounding,
             )
-            for wire, cable in cables.items()
+            for wire, cable in sorted(cables.items(), key=_by_source)
         ]
         return CorePlan([part.core for part in present], routes, self.engine.block_frames)
 
@@ -315,6 +315,13 @@ class Stage:
         change.gone = [part for node, part in self.parts.items() if node not in parts and not node.is_sink]
         self._submit(commit, change)
         self.parts, self._cables = parts, cables
+
+
+def _by_source(item: tuple[Wire, Cable]) -> tuple[str, int, int, int]:
+    """A wire's place in the sum that it goes into. Float sums depend on their order in the last bit: this one makes a
+    graph sound the same, to the bit, however it came about."""
+    wire = item[0]
+    return wire.source.id, wire.source_port, wire.way, wire.source.generation
 
 
 def _needed(plan: Plan, parts: Parts, cables: Cables) -> tuple[Parts, Cables]:
