@@ -5,22 +5,23 @@
 
 #include "ramp.h"
 
-struct tz_term {
-	const float *source;
-	struct tz_ramp gain;
+struct tz_share {
+	uint32_t source; /* its place in a list of channels */
+	float gain;
 };
 
 /* Eight terms and the sum so far fit the registers; the sum is loaded and stored once for all eight. */
-enum { TZ_TERM_GROUP = 8 };
+enum { TZ_SHARE_GROUP = 8 };
 
-/* sum[frame] (or 0, if `fresh`) + terms[0 … count): count is known where this is inlined. */
-TZ_INLINE void tz_add_terms(float *restrict sum, const struct tz_term *terms, const uint32_t count, bool fresh, uint32_t frames)
+/* sum[frame] (or 0, if `fresh`) + shares[0 … count) of source[first + frame]: count is known where this is inlined. */
+TZ_INLINE void tz_add_shares(float *restrict sum, const float *const *sources, const struct tz_share *shares, const uint32_t count, bool fresh,
+    uint32_t first, uint32_t frames)
 {
-	const float *source[TZ_TERM_GROUP];
-	float gain[TZ_TERM_GROUP];
+	const float *source[TZ_SHARE_GROUP];
+	float gain[TZ_SHARE_GROUP];
 	for (uint32_t n = 0; n < count; n++) {
-		source[n] = terms[n].source;
-		gain[n] = terms[n].gain.target;
+		source[n] = sources[shares[n].source] + first;
+		gain[n] = shares[n].gain;
 	}
 	for (uint32_t frame = 0; frame < frames; frame++) {
 		float total = fresh ? 0.0f : sum[frame];
@@ -31,29 +32,25 @@ TZ_INLINE void tz_add_terms(float *restrict sum, const struct tz_term *terms, co
 	}
 }
 
-TZ_INLINE void tz_sum_steady(float *restrict sum, const struct tz_term *terms, uint32_t count, uint32_t frames)
+TZ_INLINE void tz_sum_shares(float *restrict sum, const float *const *sources, const struct tz_share *shares, uint32_t count, uint32_t first,
+    uint32_t frames)
 {
 	uint32_t done = 0;
 	bool fresh = true;
-	for (; count - done >= TZ_TERM_GROUP; done += TZ_TERM_GROUP, fresh = false)
-		tz_add_terms(sum, terms + done, TZ_TERM_GROUP, fresh, frames);
+	for (; count - done >= TZ_SHARE_GROUP; done += TZ_SHARE_GROUP, fresh = false)
+		tz_add_shares(sum, sources, shares + done, TZ_SHARE_GROUP, fresh, first, frames);
 	for (; count - done >= 2; done += 2, fresh = false)
-		tz_add_terms(sum, terms + done, 2, fresh, frames);
+		tz_add_shares(sum, sources, shares + done, 2, fresh, first, frames);
 	if (done < count || fresh)
-		tz_add_terms(sum, terms + done, count - done, fresh, frames);
+		tz_add_shares(sum, sources, shares + done, count - done, fresh, first, frames);
 }
 
-/* The same during a glide with `left` frames to go before the first of these; frames ≤ left. */
-TZ_INLINE void tz_sum_gliding(float *restrict sum, const struct tz_term *terms, uint32_t count, const struct tz_glide *glide, uint32_t frames)
+/* One more term while its gain glides; frames ≤ glide->left. */
+TZ_INLINE void tz_add_gliding(float *restrict sum, const float *restrict source, const struct tz_ramp *gain, const struct tz_glide *glide, uint32_t frames)
 {
+	const struct tz_ramp ramp = *gain;
 	for (uint32_t frame = 0; frame < frames; frame++)
-		sum[frame] = 0.0f;
-	for (uint32_t n = 0; n < count; n++) {
-		const float *source = terms[n].source;
-		const struct tz_ramp gain = terms[n].gain;
-		for (uint32_t frame = 0; frame < frames; frame++)
-			sum[frame] += source[frame] * tz_ramp_at(&gain, tz_way(glide, glide->left - 1 - frame));
-	}
+		sum[frame] += source[frame] * tz_ramp_at(&ramp, tz_way(glide, glide->left - 1 - frame));
 }
 
 #endif

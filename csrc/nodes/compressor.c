@@ -62,7 +62,7 @@ struct state {
 	struct tz_glide glide;
 	struct tz_ramp value[VALUES];
 	float keep, attack, release;
-	float reduction;    /* dB, 0 or below */
+	double reduction;   /* dB, 0 or below; a long release moves it by less than a float can say */
 	uint32_t ahead;     /* frames of look-ahead */
 	uint32_t position;  /* of the oldest frame in the lines */
 	uint32_t envelopes;
@@ -146,7 +146,7 @@ static void reset(void *block)
 {
 	struct state *state = block;
 	state->glide.left = 0;
-	state->reduction = 0.0f;
+	state->reduction = 0.0;
 	state->position = 0;
 	memset(state->envelope, 0, (state->envelopes + (size_t)state->ahead * state->channels) * sizeof(float));
 }
@@ -166,7 +166,15 @@ static void transfer(void *block, const void *predecessor)
 	}
 }
 
-/* The power of the loudest channel. */
+TZ_INLINE float follow(const struct state *state, float envelope, float sound, float way)
+{
+	const float square = sound * sound;
+	const float peak = tz_ramp_at(&state->value[PEAK], way) * square;
+	const float mean = tz_ramp_at(&state->value[MEAN], way) * square + state->keep * envelope;
+	return peak > mean ? peak : mean;
+}
+
+/* The power of the loudest channel. Two channels at a time, for an envelope waits for itself; the last may be its own neighbour. */
 TZ_INLINE void detect(struct state *state, const struct tz_member *member, uint32_t first, const float *way, float *restrict power, uint32_t frames)
 {
 	const bool keyed = member->in[SIDECHAIN] != NULL;
@@ -174,17 +182,18 @@ TZ_INLINE void detect(struct state *state, const struct tz_member *member, uint3
 	const uint32_t channels = keyed ? state->key_channels : state->channels;
 	for (uint32_t frame = 0; frame < frames; frame++)
 		power[frame] = 0.0f;
-	for (uint32_t channel = 0; channel < channels; channel++) {
-		const float *restrict sound = key[channel] + first;
-		float envelope = state->envelope[channel];
+	for (uint32_t channel = 0; channel < channels; channel += 2) {
+		const uint32_t neighbour = tz_least(channel + 1, channels - 1);
+		const float *restrict left = key[channel] + first, *restrict right = key[neighbour] + first;
+		float one = state->envelope[channel], other = state->envelope[neighbour];
 		for (uint32_t frame = 0; frame < frames; frame++) {
-			const float square = sound[frame] * sound[frame];
-			const float peak = tz_ramp_at(&state->value[PEAK], way[frame]) * square;
-			const float mean = tz_ramp_at(&state->value[MEAN], way[frame]) * square + state->keep * envelope;
-			envelope = peak > mean ? peak : mean;
-			power[frame] = power[frame] > envelope ? power[frame] : envelope;
+			one = follow(state, one, left[frame], way[frame]);
+			other = follow(state, other, right[frame], way[frame]);
+			const float louder = one > other ? one : other;
+			power[frame] = power[frame] > louder ? power[frame] : louder;
 		}
-		state->envelope[channel] = envelope;
+		state->envelope[channel] = one;
+		state->envelope[neighbour] = other;
 	}
 }
 
@@ -205,11 +214,12 @@ TZ_INLINE void look_up(const struct state *state, const float *way, float *restr
 /* One after the other: the only part that has to wait for itself. */
 TZ_INLINE void smooth(struct state *state, const float *wanted, float *restrict reduction, uint32_t frames)
 {
-	float now = state->reduction;
+	const double attack = state->attack, release = state->release;
+	double now = state->reduction;
 	for (uint32_t frame = 0; frame < frames; frame++) {
-		const float apart = wanted[frame] - now;
-		now += apart < 0.0f ? state->attack * apart : state->release * apart;
-		reduction[frame] = now;
+		const double apart = wanted[frame] - now, down = attack * apart, up = release * apart;
+		now += apart < 0.0 ? down : up;
+		reduction[frame] = (float)now;
 	}
 	state->reduction = now;
 }

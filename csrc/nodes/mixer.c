@@ -1,5 +1,5 @@
 /* [both] Mixer: any number of inputs, each with its level, its place between left and right, mute and solo, summed in one pass. */
-#include <math.h>
+#include <string.h>
 
 #include "../elementary.h"
 #include "../node_type.h"
@@ -133,35 +133,40 @@ static void reset(void *block)
 	state->glide.left = 0;
 }
 
-/* Lists what sounds in one output channel. An open input costs nothing, nor does a silenced one that has come to rest. */
-TZ_INLINE uint32_t gather(const struct state *state, const struct tz_member *member, uint32_t channel, uint32_t first, struct tz_term *terms)
+/* What of an input sounds in an output channel, NULL if nothing. An open input costs nothing. */
+TZ_INLINE const float *sounding(const struct strip_state *strip, const float *const *in, uint32_t channel)
 {
-	uint32_t count = 0;
-	for (uint32_t n = 0; n < state->inputs; n++) {
-		const struct strip_state *strip = &state->strip[n];
-		const float *const *in = member->in[n];
-		const bool placed = strip->channels == 1 && channel < 2;
-		if (in == NULL || (channel >= strip->channels && !placed))
-			continue;
-		const struct tz_ramp gain = strip->factor[strip->channels <= 2 ? channel : 0];
-		if (gain.target == 0.0f && state->glide.left == 0)
-			continue;
-		terms[count++] = (struct tz_term){in[placed ? 0 : channel] + first, gain};
-	}
-	return count;
+	const bool placed = strip->channels == 1 && channel < 2;
+	return in == NULL || (channel >= strip->channels && !placed) ? NULL : in[placed ? 0 : channel];
 }
 
-TZ_INLINE void run(const struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+TZ_INLINE const struct tz_ramp *factor_of(const struct strip_state *strip, uint32_t channel)
 {
-	struct tz_term terms[MOST_INPUTS];
-	for (uint32_t channel = 0; channel < state->channels; channel++) {
-		const uint32_t count = gather(state, member, channel, first, terms);
-		float *out = member->out[0][channel] + first;
-		if (state->glide.left > 0)
-			tz_sum_gliding(out, terms, count, &state->glide, frames);
-		else
-			tz_sum_steady(out, terms, count, frames);
+	return &strip->factor[strip->channels <= 2 ? channel : 0];
+}
+
+/* `gliding` of these frames are still in a glide. */
+TZ_INLINE void run(const struct state *state, const struct tz_member *member, uint32_t channel, uint32_t gliding, uint32_t frames)
+{
+	float *out = member->out[0][channel];
+	const float *sources[MOST_INPUTS];
+	struct tz_share shares[MOST_INPUTS];
+	uint32_t count = 0;
+	memset(out, 0, gliding * sizeof(float));
+	for (uint32_t n = 0; n < state->inputs; n++) {
+		const float *source = sounding(&state->strip[n], member->in[n], channel);
+		if (source == NULL)
+			continue;
+		const struct tz_ramp *factor = factor_of(&state->strip[n], channel);
+		tz_add_gliding(out, source, factor, &state->glide, gliding);
+		if (factor->target == 0.0f)
+			continue; /* silenced and come to rest */
+		sources[count] = source;
+		shares[count] = (struct tz_share){count, factor->target};
+		count++;
 	}
+	if (gliding < frames)
+		tz_sum_shares(out + gliding, sources, shares, count, gliding, frames - gliding);
 }
 
 static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
@@ -169,11 +174,9 @@ static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, u
 	for (uint32_t n = 0; n < count; n++) {
 		struct state *state = members[n].state;
 		const uint32_t gliding = tz_least(frames, state->glide.left);
-		if (gliding > 0)
-			run(state, &members[n], 0, gliding);
+		for (uint32_t channel = 0; channel < state->channels; channel++)
+			run(state, &members[n], channel, gliding, frames);
 		state->glide.left -= gliding;
-		if (gliding < frames)
-			run(state, &members[n], gliding, frames - gliding);
 	}
 }
 
