@@ -1,0 +1,239 @@
+"""The outside half of a file writer: empties a ring into sound files, one after the other, without losing a
+frame between them.
+
+When the disk refuses, what came so far is completed, the node says so, and a new file is tried until one can be
+written; what comes meanwhile is dropped and counted, so that nobody waits. The ring holds four seconds, which a
+slow disk may take.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ..problems import Refusal
+from .encoding import ENCODINGS, EncodedFile
+from .endpoint import Samples, Surroundings
+from .recording_path import RecordingPath
+from .sound_file import CannotEncode, RawFile, SoundFile
+from .threaded import ThreadedEndpoint
+from .wav import WavFile
+
+RING_S = 4.0
+PIECE_S = 0.1
+WAIT_MS = 100
+RETRY_S = 1.0
+SLOWEST_RETRY_S = 10.0  # the pause doubles up to here; after so long a success it starts anew
+
+
+class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the node's configuration the thread needs."""
+
+    path: str
+    format: Literal["wav", "flac", "opus", "mp3", "aac"]
+    subtype: Literal["pcm_16", "pcm_24", "float"]
+    bitrate_kbps: int | None
+    segment_s: float  # 0: one file
+    retention: float | None  # days; None: keep all
+
+    @property
+    def of_the_file(self) -> tuple[object, ...]:
+        """What can't change within a file."""
+        return self.path, self.format, self.subtype, self.bitrate_kbps
+
+
+class FileRecording(ThreadedEndpoint):
+    """Records all that comes through its ring. Settings that ask for another file begin it at a frame: none is lost."""
+
+    def __init__(self, node_id: str, settings: RecordingSettings, surroundings: Surroundings) -> None:
+        self._rate = surroundings.sample_rate
+        self._piece = round(PIECE_S * self._rate)
+        super().__init__(node_id, surroundings, max(round(RING_S * self._rate), 8 * surroundings.block_frames))
+        self._wanted = self._settings = settings
+        self._names = RecordingPath(settings.path, settings.format, surroundings.media)
+        self._length: int | None = None  # frames given to the ring that belong into the recording
+        self._lock = threading.Lock()  # around what other threads ask for or set: length, file, counts
+        self._file: SoundFile | None = None
+        self._path: Path | None = None
+        self._segments = self._frames = self._bytes = self._clipped = 0  # of the files before the present one
+        self._lost = 0
+        self._retry_at, self._retry_s = 0.0, RETRY_S
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        self._wanted = msgspec.convert(config, RecordingSettings)
+
+    def close(self, length: int | None = None) -> None:
+        with self._lock:
+            given = self._given(self.ring.written) if length is None else length
+            self._length = given if self._length is None else min(given, self._length)
+        self.ending.set()
+        self.ring.wake()
+
+    def detail(self) -> dict[str, Any]:
+        """Keys: path; of all files together frames, seconds, bytes, segments, clipped (samples); lost_frames."""
+        with self._lock:
+            file = self._file
+            frames = self._frames + (file.frames if file else 0)
+            return {
+                "path": None if self._path is None else str(self._path),
+                "frames": frames,
+                "seconds": round(frames / self._rate, 3),
+                "bytes": self._bytes + (file.size if file else 0),
+                "segments": self._segments,
+                "clipped": self._clipped + (file.clipped if file else 0),
+                "lost_frames": self._lost + self.ring.missed,
+            }
+
+    # ---- The thread ------------------------------------------------------------------------------------------------
+
+    def work(self) -> None:
+        try:
+            while (block := self._next_block()) is not None:
+                self._record(block)
+            self._leave_out_what_came_late()
+            self._finish_file()
+        except OSError as error:
+            self.tell("failed", f"The end of {self._path} could not be written: {error.strerror or error}.")
+        except Refusal as refusal:
+            self.tell("failed", refusal.message)
+        except CannotEncode as error:
+            self.tell("failed", str(error))
+        else:
+            self.tell("ended")
+        finally:
+            self._drop_file()
+
+    def _next_block(self) -> Samples | None:
+        """Up to a tenth of a second, perhaps nothing yet; None at the end."""
+        wanted = self._piece
+        if self._length is not None:
+            wanted = min(wanted, self._length - self._given(self.ring.taken))
+            if wanted <= 0:
+                return None
+        return self.ring.read(min(self.ring.wait_frames(wanted, WAIT_MS), wanted))
+
+    def _given(self, frames: int) -> int:
+        """What went into the ring in the time of so many frames, counting those that found it full."""
+        return frames + self.ring.missed
+
+    def _leave_out_what_came_late(self) -> None:
+        """The length may become known when more is recorded already: the audio thread does not wait for the news."""
+        assert self._length is not None
+        late = self._given(self.ring.taken) - self._length
+        if late > 0 and self._file:
+            self._file.cut(max(0, self._file.frames - late))
+
+    def _record(self, block: Samples) -> None:
+        done = 0
+        while done < block.shape[1]:
+            try:
+                self._take_up_settings()
+                if self._file is None and time.monotonic() < self._retry_at:
+                    self._lost += block.shape[1] - done
+                    return
+                file = self._file or self._begin_file(block.shape[1] - done)
+                before = file.frames
+                try:
+                    file.write(block[:, done : done + self._room(file)])
+                finally:
+                    done += file.frames - before
+                if self._room(file) == 0:
+                    self._finish_file()
+            except OSError as error:
+                self._fall_over(error)
+        if self._file and self._file.frames >= SLOWEST_RETRY_S * self._rate:
+            self._retry_s = RETRY_S
+
+    def _room(self, file: SoundFile) -> int:
+        """How many frames the present segment may still get."""
+        if not self._settings.segment_s:
+            return self.ring.capacity
+        return max(0, max(1, round(self._settings.segment_s * self._rate)) - file.frames)
+
+    def _take_up_settings(self) -> None:
+        wanted, before = self._wanted, self._settings
+        if wanted is before:
+            return
+        self._settings = wanted
+        if wanted.of_the_file != before.of_the_file:
+            self._names = RecordingPath(wanted.path, wanted.format, self.surroundings.media)
+            self._retry_at = 0.0
+            self._finish_file()
+        elif self._file and self._room(self._file) == 0:
+            self._finish_file()
+
+    # ---- Files -----------------------------------------------------------------------------------------------------
+
+    def _begin_file(self, pending: int) -> SoundFile:
+        """Begins a file whose first frame is `pending` frames before the end of what was read."""
+        backlog = pending + self.ring.written - self.ring.taken
+        meant, path, raw = self._names.create(time.localtime(time.time() - backlog / self._rate))
+        try:
+            file = self._open(raw)
+        except BaseException:
+            raw.close()
+            path.unlink(missing_ok=True)
+            raise
+        with self._lock:
+            self._file, self._path = file, path
+            self._segments += 1
+        other = "" if meant == path else f"There is a {meant.name} already: recording into {path.name}."
+        self.tell("running", other)
+        if self._settings.retention is not None:
+            self._names.delete_older(self._settings.retention, keep=path)
+        return file
+
+    def _open(self, raw: RawFile) -> SoundFile:
+        settings, channels = self._settings, self.surroundings.channels
+        if settings.format == "wav":
+            return WavFile(raw, self._rate, channels, settings.subtype)
+        encoding = ENCODINGS[settings.format, self._names.suffix]
+        return EncodedFile(raw, encoding, self._rate, channels, settings.subtype, settings.bitrate_kbps)
+
+    def _finish_file(self) -> None:
+        if self._file:
+            try:
+                self._file.finish()
+            finally:
+                self._count_file()
+
+    def _drop_file(self) -> None:
+        """Closes the present file as well as the disk allows. One in which nothing is goes away."""
+        if self._file:
+            self._file.abandon()
+            if self._file.frames == 0 and self._path:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
+            self._count_file()
+
+    def _count_file(self) -> None:
+        with self._lock:
+            file, self._file = self._file, None
+            if file:
+                self._frames += file.frames
+                self._bytes += file.size if file.frames else 0
+                self._clipped += file.clipped
+                self._segments -= file.frames == 0
+
+    def _fall_over(self, error: OSError) -> None:
+        """Tells the trouble, and sets the time for another file."""
+        place = self._path if self._file else Path(error.filename or self._names.template)
+        self._drop_file()
+        self._retry_at = time.monotonic() + self._retry_s
+        pause = f"A new file is tried in {self._retry_s:.0f} s; what comes until then is lost."
+        self._retry_s = min(2 * self._retry_s, SLOWEST_RETRY_S)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            self.tell("retrying", f"There is no space left for {place}: free some. {pause}")
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            self.tell("retrying", f"The daemon may not write {place}: give its user the right to. {pause}")
+        else:
+            reason = error.strerror or os.strerror(error.errno or errno.EIO)
+            self.tell("retrying", f"{place} can't be written: {reason}. Look at its disk. {pause}")

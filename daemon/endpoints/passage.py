@@ -1,0 +1,103 @@
+"""What of a file is played in which order: a passage, once or over and over, as settings say that may change
+meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from .audio_file import AudioFile, UnreadableFile
+from .endpoint import Samples
+
+SHORT_S = 5.0  # a passage up to this is decoded once and kept, however often it is played
+REPEAT_S = 0.1  # a kept passage shorter than this is put out several times at once
+
+
+class ReadingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a player's configuration decides what is heard. Times are in the file."""
+
+    path: str
+    loop: bool
+    start_s: float
+    end_s: float | None
+    on_end: Literal["stop", "hold"]
+    position_s: float | None
+
+    @property
+    def first_s(self) -> float:
+        return self.start_s if self.position_s is None else self.position_s
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A block (channels, n) at the file's rate that begins at frame `at` of the file."""
+
+    block: Samples
+    at: int
+    jumps: bool = False  # it does not go on where the piece before it ended
+    period: int | None = None  # the block is the same passage of so many frames several times over
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    start: int
+    end: int | None
+    block: Samples
+
+
+def pieces(file: AudioFile, settings: Callable[[], ReadingSettings], at: int) -> Iterator[Piece]:
+    """From frame `at` to the end of the passage, and while it loops, from its start again.
+
+    A piece may be without frames: then the file is being passed over up to where the passage begins.
+    UnreadableFile where a loop would be empty.
+    """
+    kept: _Kept | None = None
+    while True:
+        if kept and (kept.start, kept.end) == (at, _end(file, settings())):
+            frames = kept.block.shape[1]
+            times = -(-round(REPEAT_S * file.rate) // frames)
+            yield Piece(np.tile(kept.block, (1, times)), at, jumps=True, period=frames)
+        else:
+            blocks: list[Samples] | None = []
+            played = 0
+            for piece in _once(file, settings, at):
+                yield piece
+                played += piece.block.shape[1]
+                if blocks is not None:
+                    blocks.append(piece.block)
+                if played > SHORT_S * file.rate:
+                    blocks = None
+            if played == 0 and settings().loop and at == _start(file, settings()):
+                raise UnreadableFile(_nothing_to_loop(file, settings()))
+            kept = _Kept(at, _end(file, settings()), np.concatenate(blocks, axis=1)) if blocks and played else None
+        if not settings().loop:
+            return
+        at = _start(file, settings())
+
+
+def _once(file: AudioFile, settings: Callable[[], ReadingSettings], at: int) -> Iterator[Piece]:
+    jumps = True
+    for block in file.blocks(at):
+        end = _end(file, settings())
+        if end is not None and at + block.shape[1] >= end:
+            yield Piece(block[:, : max(end - at, 0)], at, jumps)
+            return
+        yield Piece(block, at, jumps)
+        at += block.shape[1]
+        jumps = jumps and block.shape[1] == 0
+
+
+def _start(file: AudioFile, settings: ReadingSettings) -> int:
+    return round(settings.start_s * file.rate)
+
+
+def _end(file: AudioFile, settings: ReadingSettings) -> int | None:
+    return None if settings.end_s is None else round(settings.end_s * file.rate)
+
+
+def _nothing_to_loop(file: AudioFile, settings: ReadingSettings) -> str:
+    length = "its end" if file.duration_s is None else f"its end at {file.duration_s:.3f} s"
+    start = f"start_s ({settings.start_s:g} s)"
+    return f"Nothing of {file.path} is left to play: {start} lies behind {length}. Set an earlier one."

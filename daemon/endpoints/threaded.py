@@ -1,0 +1,66 @@
+"""An endpoint with a thread of its own: the life that players and recorders have in common."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from .endpoint import EndpointState, Ring, StateName, Surroundings
+
+log = logging.getLogger(__name__)
+
+
+class ThreadedEndpoint:
+    """Runs `work` in one thread, from `start` until it returns; tells states until `close`.
+
+    A subclass implements `work` and `detail`, and looks at `ending` at least every tenth of a second.
+    """
+
+    def __init__(self, node_id: str, surroundings: Surroundings, ring_frames: int) -> None:
+        self.node_id = node_id
+        self.surroundings = surroundings
+        self.ring: Ring = surroundings.make_ring(surroundings.channels, ring_frames)
+        self.ending = threading.Event()
+        self._thread = threading.Thread(target=self._live, name=f"endpoint {node_id}")
+        self._told: tuple[StateName, str] = ("starting", "")
+
+    def work(self) -> None:
+        raise NotImplementedError
+
+    def detail(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @property
+    def state(self) -> EndpointState:
+        name, message = self._told
+        return EndpointState(name, message, self.detail())
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, timeout_s: float) -> bool:
+        if self._thread.ident is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def is_told(self, name: StateName, message: str = "") -> bool:
+        return self._told == (name, message)
+
+    def tell(self, name: StateName, message: str = "") -> None:
+        """The state from now on. Once the end has begun nobody is told: another endpoint may bear the id by then."""
+        self._told = (name, message)
+        if name in ("failed", "retrying"):
+            log.warning("%s: %s: %s", self.node_id, name, message)
+        if not self.ending.is_set():
+            self.surroundings.on_state(self.state)
+
+    def _live(self) -> None:
+        try:
+            self.work()
+        except Exception as fault:  # whatever it is, it must not pass unseen
+            log.exception("%s: its thread ended with a fault", self.node_id)
+            self.tell("failed", f"A fault in the program ended this node's work ({type(fault).__name__}); see the log.")
+        finally:
+            self.ring.close()

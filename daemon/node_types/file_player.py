@@ -1,0 +1,152 @@
+"""`file_player`: plays a sound file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..endpoints.endpoint import Endpoint, Surroundings
+from ..endpoints.file_reading import FileReading
+from ..endpoints.passage import ReadingSettings
+from ..graph.spec import NodeSpec, ParameterSpec, PortSpec
+from ..problems import Problem, refuse
+
+_LONGEST_S = 864000.0  # ten days
+
+SPEC = NodeSpec(
+    type="file_player",
+    category="source",
+    core_type="ring_source",
+    help=(
+        "Plays a sound file: WAV, FLAC, MP3, Ogg (Vorbis, Opus, FLAC), AAC/M4A, AIFF, CAF, Matroska. "
+        "Other sample rates are converted, mono is put on both sides of stereo, and stereo halved into mono. "
+        "While the file is missing or can't be read the node is silent, says so in its state, and tries it again "
+        "every second."
+    ),
+    parameters=(
+        ParameterSpec(
+            name="path",
+            kind="text",
+            core=False,
+            help=(
+                "The file, relative to one of the daemon's media.play_roots, or absolute below one of them. "
+                "Another path starts the new file at start_s (at position_s if set) while the old one fades out."
+            ),
+        ),
+        ParameterSpec(
+            name="loop",
+            kind="bool",
+            default=False,
+            core=False,
+            help="At the end go on at start_s, without a gap. May change while it plays.",
+        ),
+        ParameterSpec(
+            name="gain_db",
+            kind="float",
+            unit="dB",
+            default=0.0,
+            minimum=-60,
+            maximum=24,
+            step=0.1,
+            help="Level of what is played.",
+        ),
+        ParameterSpec(
+            name="start_s",
+            kind="float",
+            unit="s",
+            default=0.0,
+            minimum=0,
+            maximum=_LONGEST_S,
+            core=False,
+            help="Where in the file playing begins, exact to the frame; also where a loop goes on.",
+        ),
+        ParameterSpec(
+            name="end_s",
+            kind="float",
+            unit="s",
+            optional=True,
+            minimum=0,
+            maximum=_LONGEST_S,
+            core=False,
+            help=(
+                "Where in the file playing ends; null: at its end. "
+                "A change while it plays holds for what is not read ahead yet (1 s)."
+            ),
+        ),
+        ParameterSpec(
+            name="on_end",
+            kind="choice",
+            default="stop",
+            choices=("stop", "hold"),
+            core=False,
+            help=(
+                "After the last frame: stop closes the file, the state is `ended`; hold keeps it open and silent, "
+                "and goes on at start_s as soon as `loop` is switched on."
+            ),
+        ),
+        ParameterSpec(
+            name="position_s",
+            kind="float",
+            unit="s",
+            optional=True,
+            minimum=0,
+            maximum=_LONGEST_S,
+            core=False,
+            help=(
+                "Jump to this place in the file, with a cross-fade; also where the node begins when it is made. "
+                "null: start_s. Where it is now stands in the node's detail."
+            ),
+        ),
+        ParameterSpec(
+            name="channels",
+            kind="int",
+            default=2,
+            minimum=1,
+            maximum=64,
+            structure=True,
+            core=False,
+            help="Channels of `out`. Those of the file must be as many, or one of both 1 and the other 2.",
+        ),
+    ),
+    ports=(
+        PortSpec(
+            name="out",
+            direction="output",
+            rule="parameter",
+            channels_parameter="channels",
+            help="The sound of the file.",
+        ),
+    ),
+)
+
+
+def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint:
+    """A player for a complete configuration.
+
+    Refusal: there is nothing to play by it, or the path leads out of media.play_roots.
+    """
+    _check(config)
+    settings = msgspec.convert(config, ReadingSettings)
+    surroundings.media.to_play(settings.path)
+    return FileReading(node_id, settings, surroundings)
+
+
+def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether it takes another player. Refusal where `new` makes no sense."""
+    _check(new)
+    return (old["path"], old["position_s"]) != (new["path"], new["position_s"])
+
+
+def _check(config: Mapping[str, Any]) -> None:
+    problems = []
+    if not config["path"].strip():
+        problems.append(Problem("missing", "path names no file. Give one, such as 'jingle.wav'.", "config.path"))
+    start, end = config["start_s"], config["end_s"]
+    if end is not None and end <= start:
+        order = f"end_s ({end:g} s) must lie behind start_s ({start:g} s)"
+        message = f"{order}. Give a later one, or null for the end of the file."
+        problems.append(Problem("out_of_range", message, "config.end_s", {"minimum": start}))
+    if problems:
+        raise refuse("invalid_config", problems)
