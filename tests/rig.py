@@ -215,7 +215,7 @@ def decibels(values: Any) -> NDArray[np.float64]:
 
 
 def tail_free(sound: Samples) -> NDArray[np.float64]:
-    """One channel, its first and last eighth faded by a raised cosine, so that a spectrum does not see it begin and end."""
+    """One channel, its first and last eighth faded by a raised cosine: so its spectrum does not show where it is cut."""
     faded = np.asarray(sound, np.float64).reshape(-1).copy()
     edge = faded.size // 8
     rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(edge) / edge)
@@ -225,8 +225,8 @@ def tail_free(sound: Samples) -> NDArray[np.float64]:
 
 
 def splash_db(sound: Samples, frequency: float, away: float = 500.0, rate: int = RATE) -> tuple[float, float]:
-    """What one channel with a sine in it contains farther than `away` Hz from the sine: the loudest component (the amplitude
-    of a sine as long as the sound) and the highest peak of all of it together, both in dBFS.
+    """What one channel with a sine in it contains farther than `away` Hz from the sine: the loudest component (the
+    amplitude of a sine as long as the sound) and the highest peak of all of it together, both in dBFS.
     """
     faded = tail_free(sound)
     spectrum = np.fft.rfft(faded)
