@@ -10,7 +10,9 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
 
@@ -177,6 +179,31 @@ def test_nobody_imports_daemon_or_rpc_without_tonnetz() -> None:
         if target.partition(".")[0] in {"daemon", "rpc", "csrc"}
     }
     assert bare == set()
+
+
+def distribution(module: str) -> str:
+    """What pip calls the package that a module comes from."""
+    (name, *_) = packages_distributions().get(module.partition(".")[0], [module])
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_what_is_imported_is_asked_for() -> None:
+    """A package that is only there by chance is missing on the next machine."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+
+    def asked(requirements: list[str]) -> set[str]:
+        return {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", line)[0]).lower() for line in requirements}  # type: ignore[index]
+
+    def used(targets: set[str]) -> set[str]:
+        outside = {target for target in targets if target.partition(".")[0] not in sys.stdlib_module_names}
+        return {distribution(target) for target in outside} - {"tonnetz"}
+
+    needed = asked(project["dependencies"])
+    assert used({target for targets in IMPORTS.values() for target in targets}) - needed == set()
+    tests = {target for path in (CHECKOUT / "tests").rglob("*.py") for target in imports(path, "tests.module")}
+    ours = {path.stem for path in (CHECKOUT / "tests").rglob("*")} | {"tests"}
+    foreign = {target for target in tests if target.partition(".")[0] not in ours}
+    assert used(foreign) - needed - asked(project["optional-dependencies"]["dev"]) == set()
 
 
 def test_packages_are_listed_and_are_folders() -> None:
