@@ -139,4 +139,6 @@ def _dumper() -> Any:
         def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
             return True
 
+    for tag, (pattern, first) in CORE_SCHEMA.items():
+        Dumper.add_implicit_resolver(tag, re.compile(pattern), first)
     return Dumper

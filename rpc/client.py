@@ -96,22 +96,21 @@ class Client:
         self._send(msgspec.json.encode({"jsonrpc": "2.0", "method": method, "params": params}))
 
     def events(self, names: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
-        """Subscribe, then yield events as they come: `{"method": name, "params": {"seq": …}}`. Ends with the daemon.
+        """Subscribe now; the iterator gives events as they come: `{"method": name, "params": {"seq": …}}`.
 
-        Waiting for an event is not bounded by the timeout.
+        It ends with the daemon. Waiting for an event is not bounded by the timeout.
         """
         self.call("events.subscribe", names=names)
-        self._socket.settimeout(None)
-        try:
-            while True:
-                while self._events:
-                    yield self._events.popleft()
-                message = self._receive()
-                if message is None:
-                    return
-                self._events.append(message)
-        finally:
-            self._socket.settimeout(self.timeout_s)
+        return self._coming_events()
+
+    def _coming_events(self) -> Iterator[dict[str, Any]]:
+        while True:
+            while self._events:
+                yield self._events.popleft()
+            message = self._receive(timeout_s=None)
+            if message is None:
+                return
+            self._events.append(message)
 
     def close(self) -> None:
         self._socket.close()
@@ -125,6 +124,7 @@ class Client:
         self.close()
 
     def _send(self, message: bytes) -> None:
+        self._socket.settimeout(self.timeout_s)
         try:
             self._socket.sendall(message + b"\n")
         except TimeoutError:
@@ -135,7 +135,7 @@ class Client:
     def _answer(self) -> Any:
         end = None if self.timeout_s is None else time.monotonic() + self.timeout_s
         while True:
-            message = self._receive()
+            message = self._receive(self.timeout_s)
             if message is None:
                 raise NotReached(f"the daemon at {self.path} closed the connection")
             if isinstance(message, list) or "method" not in message:
@@ -144,8 +144,9 @@ class Client:
             if end is not None and time.monotonic() > end:  # events keep coming, the answer does not
                 raise self._late()
 
-    def _receive(self) -> Any:
+    def _receive(self, timeout_s: float | None) -> Any:
         """The next message; None when the daemon has hung up."""
+        self._socket.settimeout(timeout_s)
         searched = 0
         while (end := self._buffer.find(b"\n", searched)) < 0:
             searched = len(self._buffer)

@@ -26,7 +26,7 @@ def openrpc_document() -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components([AnyEdit, *types], ref_template="#/components/schemas/{name}")
     remaining = iter(schemas)
     components["Edit"] = next(remaining)
-    return {
+    document = {
         "openrpc": OPENRPC_VERSION,
         "info": {
             "title": "Tonnetz",
@@ -44,6 +44,8 @@ def openrpc_document() -> dict[str, Any]:
         },
         "x-events": list(EVENT_NAMES),
     }
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))  # lists for msgspec's tuples
+    return plain
 
 
 def _method(method: Method, schemas: list[dict[str, Any]]) -> dict[str, Any]:

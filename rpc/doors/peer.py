@@ -9,7 +9,7 @@ import struct
 from tonnetz.daemon.caller import Caller, Role
 
 SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)  # Linux 4.13; Python does not name it
-GROUPS = 65536  # a process may be in that many groups (NGROUPS_MAX)
+BUFFER = 1024  # bytes, the most that Python's getsockopt takes: 256 groups
 
 
 def caller_of(connection: socket.socket, group: int | None, origin: str) -> Caller:
@@ -28,9 +28,12 @@ def caller_of(connection: socket.socket, group: int | None, origin: str) -> Call
 
 
 def _groups(connection: socket.socket) -> tuple[int, ...]:
-    """The supplementary groups of the peer; asking the kernel, not the user database, which may be far away."""
+    """The supplementary groups of the peer; asking the kernel, not the user database, which may be far away.
+
+    Of whoever is in more than 256 groups none is known, and so they get the lesser role.
+    """
     try:
-        packed = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * GROUPS)
+        packed = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, BUFFER)
     except OSError:
         return ()
     return struct.unpack(f"{len(packed) // 4}I", packed)

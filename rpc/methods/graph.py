@@ -6,12 +6,13 @@ nothing.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
 
 from tonnetz.daemon.document_text import TEXT_LIMIT, TextFormat
+from tonnetz.daemon.graph.edits import AnyEdit
 from tonnetz.daemon.graph.model import Position
 from tonnetz.daemon.problems import Problem, Refusal
 from tonnetz.daemon.receipt import Receipt
@@ -21,6 +22,7 @@ from ..method_table import Call, Shell, method
 Document = Annotated[dict[str, Any], Meta(description="a graph document: version, name, nodes, connections")]
 DocumentText = Annotated[str, Meta(max_length=TEXT_LIMIT, description="a graph document as YAML or JSON text")]
 DocumentFormat = Annotated[TextFormat, Meta(description="yaml for people, json for programs")]
+VERBS = [kind.__struct_config__.tag for kind in get_args(AnyEdit)]
 # Read by daemon/graph/document.py, which takes both ways of writing an edit and says more of what is wrong with one.
 Edits = Annotated[
     list[Any],
@@ -32,7 +34,7 @@ Edits = Annotated[
             "items": {
                 "anyOf": [
                     {"$ref": "#/components/schemas/Edit"},
-                    {"type": "object", "minProperties": 1, "maxProperties": 1},
+                    {"type": "object", "minProperties": 1, "maxProperties": 1, "propertyNames": {"enum": VERBS}},
                 ]
             }
         },
