@@ -111,7 +111,8 @@ class Session:
         accepted = self._accept(edits, base_revision, strict)
         before, after = self.graph, accepted.graph
         generations = self._next_generations(accepted)
-        plan, order = self._plan(accepted, generations, fade_ms)
+        fresh = frozenset(edit.id for edit in edits if isinstance(edit, AddNode) and edit.id is not None)
+        plan, order = self._plan(accepted, generations, fade_ms, fresh)
         if dry_run:
             return self._receipt(self.revision, self.engine.frame, edits, accepted, {})
         self._opening = after
@@ -173,7 +174,9 @@ class Session:
             return self._generations
         return self._generations | {node_id: self._generations.get(node_id, 0) + 1 for node_id in anew}
 
-    def _plan(self, accepted: Accepted, generations: Mapping[str, int], fade_ms: float | None) -> tuple[Plan, Order]:
+    def _plan(
+        self, accepted: Accepted, generations: Mapping[str, int], fade_ms: float | None, fresh: frozenset[str]
+    ) -> tuple[Plan, Order]:
         graph = accepted.graph
         touched = accepted.touched | accepted.reshaped
         channels = resolve_channels(graph, self.catalogue)
@@ -188,7 +191,7 @@ class Session:
                 values[plan.nodes[node_id]] = flatten(spec, node.config)
         fade_frames = self.frames(DEFAULT_FADE_MS if fade_ms is None else fade_ms)
         abrupt = frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate")
-        return plan, Order(values, fade_frames, None if fade_ms is None else fade_frames, abrupt)
+        return plan, Order(values, fade_frames, None if fade_ms is None else fade_frames, abrupt, fresh)
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)

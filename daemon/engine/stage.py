@@ -110,6 +110,9 @@ class Order:
     fade_frames: int
     ramp_frames: int | None  # None: each type's own
     abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
+    fresh: frozenset[str] = (
+        frozenset()
+    )  # nodes that begin without a predecessor's state, though there was one of their id
 
 
 Parts = dict[PlanNode, Part]
@@ -165,7 +168,7 @@ class Stage:
             parts, cables = _needed(plan, {**self.parts, **made}, {**self._cables, **turned})
             commit = CoreCommit(next(self._numbers), self._build(parts.values(), cables))
             self._set_values(commit, order)
-            carried = self._transfer(commit, made)
+            carried = self._transfer(commit, order, made)
             for cable in turned.values():
                 commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
             change.made = list(made.values())
@@ -249,14 +252,13 @@ class Stage:
             if node in self.parts:
                 commit.set(self.parts[node].core, values, order.ramp_frames)
 
-    def _transfer(self, commit: CoreCommit, made: Parts) -> dict[str, bool]:
+    def _transfer(self, commit: CoreCommit, order: Order, made: Parts) -> dict[str, bool]:
         carried = {}
         for node, part in made.items():
             before = self.plan.nodes.get(node.id)
             if before is None:
                 continue
-            # A node made anew on purpose (another generation) starts fresh; another structure takes the state over.
-            fits = before.spec is node.spec and before.generation == node.generation and part.core.transfers
+            fits = before.spec is node.spec and node.id not in order.fresh and part.core.transfers
             if fits:
                 commit.transfer(self.parts[before].core, part.core)
             carried[node.id] = fits

@@ -68,7 +68,7 @@ class ConfigureNode(Edit, frozen=True, tag="configure_node"):
 
 
 class ReplaceNode(Edit, frozen=True, tag="replace_node"):
-    """Put another type, or a fresh node of the same one, under the same id; connections that fit stay."""
+    """Put a new node under the same id; connections that fit stay, and one of the same type takes the state over."""
 
     id: NodeId
     type: TypeName
