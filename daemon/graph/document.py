@@ -8,6 +8,7 @@ got can be changed and put back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from .edits import (
     ReplaceNode,
     TypeName,
 )
+from .findings import Enough, Findings, told
 from .model import Connection, Graph, Node, Position
 from .plain import NODE_ID, read
 from .ports import ports
@@ -113,7 +115,9 @@ def parse_document(
     A secret that reads `{"secret": true}` is taken from the node of the same id and type in `present`.
     """
     reading = _Reading(catalogue, limits or Limits(), present or Graph())
-    graph = reading.read_document(data)
+    graph = Graph()
+    with suppress(Enough):
+        graph = reading.read_document(data)
     if reading.problems:
         raise refusal(reading.problems)
     return graph
@@ -124,7 +128,7 @@ class _Reading:
         self.catalogue = catalogue
         self.limits = limits
         self.present = present
-        self.problems: list[Problem] = []
+        self.problems = Findings()
         self.nodes: dict[str, Node] = {}
         self.connections: dict[str, Connection] = {}
         self.places: dict[str, tuple[str, int]] = {}  # node or connection id -> the list it stands in, its index
@@ -314,10 +318,12 @@ EDITS: Mapping[str, type[AnyEdit]] = {
 
 def edit_from_plain(data: Any) -> AnyEdit:
     """One edit, written `{"op": "connect", "source": …}` or `{"connect": {"source": …}}`, or a `Refusal`."""
-    problems: list[Problem] = []
-    edit = _edit(data, "edit", problems)
+    problems = Findings()
+    edit = None
+    with suppress(Enough):
+        edit = _edit(data, "edit", problems)
     if edit is None:
-        raise refuse("invalid_params", problems)
+        raise refuse("invalid_params", told(problems))
     return edit
 
 
@@ -326,10 +332,12 @@ def edits_from_plain(data: Any) -> list[AnyEdit]:
     if not isinstance(data, (list, tuple)):
         message = f"Edits are a list, one entry for each, not {spoken(data)}."
         raise refuse("invalid_params", [Problem("malformed", message, "edits")])
-    problems: list[Problem] = []
-    edits = [_edit(entry, f"edits[{index}]", problems) for index, entry in enumerate(data)]
+    problems = Findings()
+    edits: list[AnyEdit | None] = []
+    with suppress(Enough):
+        edits += [_edit(entry, f"edits[{index}]", problems) for index, entry in enumerate(data)]
     if problems:
-        raise refuse("invalid_params", problems)
+        raise refuse("invalid_params", told(problems))
     return [edit for edit in edits if edit is not None]
 
 

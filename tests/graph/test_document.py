@@ -86,7 +86,7 @@ def test_what_was_got_can_be_put_back() -> None:
     """graph.get adds what it knows besides; a client that changes a value and puts all of it back is not refused."""
     got = to_document(parse_document(STUDIO, CATALOGUE), CATALOGUE, full=True) | {"revision": 7}
     for node in got["nodes"]:
-        node |= {"state": "running", "state_message": "", "ports": [], "latency": 0}
+        node |= {"state": "running", "state_message": "", "detail": {}, "ports": [], "latency": 0}
     got["connections"][0]["id"] = "mic.out:eq.in"
     assert parse_document(got, CATALOGUE) == parse_document(STUDIO, CATALOGUE)
 
@@ -330,7 +330,9 @@ def test_a_wrong_edit_is_refused_in_words(data: Any, kind: str, where: str, word
 
 def test_all_wrong_edits_are_told() -> None:
     with pytest.raises(Refusal) as caught:
-        edits_from_plain([{"op": "add_node", "tpye": "gain", "bypass": 1}, {"connect": {"source": "a.out", "target": "b.in"}}, 5])
+        edits_from_plain(
+            [{"op": "add_node", "tpye": "gain", "bypass": 1}, {"connect": {"source": "a.out", "target": "b.in"}}, 5]
+        )
     assert [p.where for p in caught.value.problems] == ["edits[0].tpye", "edits[0].type", "edits[0].bypass", "edits[2]"]
 
 
