@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ..problems import Problem, suggestion
+from .findings import Enough, Findings
 from .memo import once_per_object
 from .spec import NodeSpec, ParameterSpec
 from .wording import flaw_in_text, shortened, spoken
@@ -44,9 +45,11 @@ def complete(
     records alone: `{"bands": {"1": {"gain_db": 3}}}`. A wrong value leaves what was there; `where` is the path that
     problems start with.
     """
-    problems: list[Problem] = []
-    config = _record(type_fields(spec), given, base, where, spec.type, problems)
-    return config, problems
+    problems = Findings()
+    try:
+        return _record(type_fields(spec), given, base, where, spec.type, problems), problems
+    except Enough:
+        return {**type_fields(spec).defaults, **(base or {})}, problems
 
 
 @once_per_object

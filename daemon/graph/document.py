@@ -352,15 +352,15 @@ def _edit(data: Any, where: str, problems: list[Problem]) -> AnyEdit | None:
         place = where
     elif len(data) == 1:
         verb, content = next(iter(data.items()))
-        place = f"{where}.{verb}" if verb in EDITS else where
+        place = f"{where}.{verb}" if isinstance(verb, str) and verb in EDITS else where
     else:
         problems.append(Problem("malformed", f"An edit says what to do. {example}", where))
         return None
     kind = EDITS.get(verb) if isinstance(verb, str) else None
     if kind is None:
         word = shortened(verb)
-        near = suggestion(word, EDITS)
-        problems.append(Problem("unknown_edit", f"There is no edit '{word}'.{near}", f"{where}.op"))
+        message = f"There is no edit '{word}'.{suggestion(word, EDITS)}"
+        problems.append(Problem("unknown_edit", message, f"{where}.op"))
         return None
     what = f"{'An' if verb[0] in 'aeiou' else 'A'} {verb} edit"
     names = "a connection's id, source:target" if kind is Disconnect else NODE_ID

@@ -52,7 +52,7 @@ def _closing(graph: Graph, starts: Iterable[str]) -> Iterator[Connection]:
                     done.add(there)
             else:
                 done.add(here)
-                del walked[here]
+                walked.popitem()  # it is the last; unlike `del` this leaves no gap for `reversed` to cross
                 if walked:
                     here = next(reversed(walked))
 

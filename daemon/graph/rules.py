@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 
 import msgspec
 
 from ..problems import Problem, Refusal, refuse, suggestion
 from .config import CONFIG_KINDS
+from .findings import Enough, Findings, told
 from .loops import loops
 from .model import Connection, Graph, Node
 from .ports import Channels, NodeChannels, follow_channels, ports, remember_channels, resolve_channels
 from .spec import Catalogue, NodeSpec, PortSpec
 from .wording import shortened
 
-SUGGEST_AMONG = 200  # node ids compared with a misspelt one: comparing 10,000 would stall the daemon for 0.1 s
+SUGGEST_AMONG = 100  # node ids compared with a misspelt one: comparing 10,000 would take 0.1 s
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,16 +62,18 @@ def check(
     remembers its channels (`ports.resolve_channels`).
     """
     checked = _Check(graph, catalogue, limits, touched, place, set(unsure), set(misfed))
-    checked.check_types()
-    checked.check_limits()
-    checked.check_connections()
-    checked.check_loops_and_channels()
+    with suppress(Enough):
+        checked.check_types()
+        checked.check_limits()
+        checked.check_connections()
+        checked.check_loops_and_channels()
     return checked.problems
 
 
 def refusal(problems: list[Problem]) -> Refusal:
     """The refusal these problems make together, by what they have in common."""
     kinds = {problem.kind for problem in problems}
+    problems = told(problems)
     if kinds <= {"unknown_node", "unknown_connection"}:
         return refuse("not_found", problems)
     if kinds <= {"id_taken"}:
@@ -112,7 +116,7 @@ class _Check:
         self.place = place
         self.unsure = unsure
         self.misfed = misfed  # with nodes at the end of a connection that is wrong
-        self.problems: list[Problem] = []
+        self.problems = Findings()
         self.made: Mapping[str, Connection] = graph.connections if touched is None else touched.connections
 
     def spec(self, node_id: str) -> NodeSpec | None:

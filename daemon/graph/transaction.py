@@ -15,6 +15,7 @@ import msgspec
 
 from ..problems import Problem
 from .edits import AnyEdit, Strategy
+from .findings import Enough
 from .model import Graph
 from .ports import Channels, remember_channels, resolve_channels
 from .rules import Limits, Touched, check, refusal
@@ -38,21 +39,16 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, limits: Limits | None = None) -> Accepted:
     """Apply all edits, or raise a `Refusal` with every problem; each says where, as `edits[3].source`."""
     work = Work(graph, catalogue)
-    for index, edit in enumerate(edits):
-        work.apply(index, edit)
-    draft = work.draft
-    result = draft.finish()
     before = resolve_channels(graph, catalogue)
-    problems = work.problems
-    if work.relaid or draft.rewired or work.unsure:
-        touched = Touched(nodes=work.relaid, connections=draft.made, rewired=draft.rewired, channels=before)
-        unsure, misfed = work.unsure | work.absent, work.misfed
-        limits = limits or Limits()
-        problems += check(result, catalogue, limits, touched, place=work.place, unsure=unsure, misfed=misfed)
-    else:
-        remember_channels(result, catalogue, before)
-    if problems:
-        raise refusal(sorted(problems, key=_edit_index))
+    try:
+        for index, edit in enumerate(edits):
+            work.apply(index, edit)
+        result = _finish(work, before, limits or Limits())
+    except Enough:
+        raise refusal(sorted(work.problems, key=_edit_index)) from None
+    if work.problems:
+        raise refusal(sorted(work.problems, key=_edit_index))
+    draft = work.draft
     fresh = draft.fresh
     return Accepted(
         graph=result,
@@ -64,6 +60,21 @@ def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, li
         strategies=work.strategies,
         warnings=tuple(work.warnings),
     )
+
+
+def _finish(work: Work, before: Channels, limits: Limits) -> Graph:
+    """The graph that came of all edits, checked as far as they touched it."""
+    draft = work.draft
+    graph = draft.finish()
+    if work.relaid or draft.rewired or work.problems:
+        touched = Touched(nodes=work.relaid, connections=draft.made, rewired=draft.rewired, channels=before)
+        unsure = work.unsure | work.absent
+        work.problems += check(
+            graph, work.catalogue, limits, touched, place=work.place, unsure=unsure, misfed=work.misfed
+        )
+    else:
+        remember_channels(graph, work.catalogue, before)
+    return graph
 
 
 def _reshaped(before: Channels, after: Channels) -> frozenset[str]:

@@ -29,10 +29,11 @@ from .edits import (
     ReplaceNode,
     Strategy,
 )
+from .findings import Findings
 from .model import NODE_ID_PATTERN, Connection, Graph, Node, Position
 from .ports import layout, ports
 from .rewiring import joints, misfits
-from .rules import unknown_node, unknown_type
+from .rules import SUGGEST_AMONG, unknown_node, unknown_type
 from .spec import Catalogue, NodeSpec
 from .wording import flaw_in_text, shortened, spoken
 
@@ -50,7 +51,7 @@ class Work:
         self.catalogue = catalogue
         self.draft = Draft(graph)
         self.index = 0
-        self.problems: list[Problem] = []
+        self.problems = Findings()
         self.warnings: list[str] = []
         self.ids: list[str] = []
         self.undo: list[list[AnyEdit]] = []  # per edit, in the order to be applied
@@ -358,7 +359,7 @@ class Work:
             known = [near.id for node in nodes for near in self.draft.connections_into(node)]
             known += [near.id for node in nodes for near in self.draft.connections_out_of(node)]
             word = shortened(name)
-            message = f"There is no connection '{word}'.{suggestion(word, dict.fromkeys(known[:200]))}"
+            message = f"There is no connection '{word}'.{suggestion(word, dict.fromkeys(known[:SUGGEST_AMONG]))}"
             self.problem("unknown_connection", message, "id" if edit.id is not None else "source")
         return name, []
 

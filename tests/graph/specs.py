@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
+
+import pytest
+import yaml
 
 from tonnetz.daemon.graph.edits import AddNode, Connect
 from tonnetz.daemon.graph.model import Graph
@@ -145,6 +149,12 @@ SPECS = [
     ),
 ]  # fmt: skip
 CATALOGUE: Catalogue = {spec.type: spec for spec in SPECS}
+
+
+def cases(name: str) -> list[Any]:
+    """The cases of a file beside this one, each named after what it is about."""
+    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+    return [pytest.param(case, id=f"{case['where']}-{case['says'][:40]}") for case in yaml.safe_load(text)]
 
 
 def built(*edits: Any) -> Graph:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+
 from tonnetz.daemon.graph.changes import changes
 from tonnetz.daemon.graph.edits import (
     AddNode,
@@ -37,7 +38,9 @@ def test_nothing_happened() -> None:
 
 
 def test_a_node_and_its_connection() -> None:
-    assert events(AddNode(type="lfo", label="Slow", config={"frequency": 2}), Connect(source="t.out", target="o.in")) == [
+    assert events(
+        AddNode(type="lfo", label="Slow", config={"frequency": 2}), Connect(source="t.out", target="o.in")
+    ) == [
         (
             "node_added",
             {"node": {"id": "lfo_1", "type": "lfo", "config": {"frequency": 2.0}, "label": "Slow", "bypass": False}},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import networkx
+import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tonnetz.daemon.graph.loops import REPORTED, loops
 from tonnetz.daemon.graph.model import Connection, Graph
 
@@ -14,8 +15,8 @@ def wired(pairs: list[tuple[int, int]]) -> Graph:
     return Graph(connections={connection.id: connection for connection in connections})
 
 
-def judge(graph: Graph, without: tuple[Connection, ...] = ()) -> networkx.DiGraph:
-    digraph: networkx.DiGraph = networkx.DiGraph()
+def judge(graph: Graph, without: tuple[Connection, ...] = ()) -> nx.DiGraph:
+    digraph: nx.DiGraph = nx.DiGraph()
     left_out = {connection.id for connection in without}
     digraph.add_edges_from((c.source_node, c.target_node) for c in graph.connections.values() if c.id not in left_out)
     return digraph
@@ -28,14 +29,14 @@ pairs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30)
 def test_loops_are_found_exactly_where_there_are_some(wires: list[tuple[int, int]]) -> None:
     graph = wired(wires)
     found = loops(graph)
-    assert bool(found.closing) is not networkx.is_directed_acyclic_graph(judge(graph))
-    assert networkx.is_directed_acyclic_graph(judge(graph, found.closing))  # without these, none is left
+    assert bool(found.closing) is not nx.is_directed_acyclic_graph(judge(graph))
+    assert nx.is_directed_acyclic_graph(judge(graph, found.closing))  # without these, none is left
     for path in found.paths:
         assert path[0] in found.closing
         ends = [connection.source_node for connection in path]
         assert [connection.target_node for connection in path] == [*ends[1:], ends[0]]
         assert len(set(ends)) == len(ends)
-        back = networkx.shortest_path_length(judge(graph), path[0].target_node, path[0].source_node)
+        back = nx.shortest_path_length(judge(graph), path[0].target_node, path[0].source_node)
         assert len(path) == back + 1  # no shorter one
 
 
@@ -44,14 +45,14 @@ def test_a_sound_graph_and_what_was_added_to_it(wires: list[tuple[int, int]], ad
     """Looking only from the new connections finds the same as looking from everywhere."""
     old: list[tuple[int, int]] = []
     for pair in wires:
-        if networkx.is_directed_acyclic_graph(judge(wired([*old, pair]))):
+        if nx.is_directed_acyclic_graph(judge(wired([*old, pair]))):
             old.append(pair)
     new = [pair for pair in wires if pair not in old][:added] + [(b, a) for a, b in old[:added]]
     graph = wired(old + new)
     made = [Connection(f"n{a}.out", f"n{b}.in") for a, b in new]
     found = loops(graph, made)
     assert bool(found.closing) == bool(loops(graph).closing)
-    assert networkx.is_directed_acyclic_graph(judge(graph, found.closing))
+    assert nx.is_directed_acyclic_graph(judge(graph, found.closing))
     names = {connection.id for connection in made}
     assert all(names & {connection.id for connection in path} for path in found.paths)
 
@@ -67,5 +68,5 @@ def test_a_long_loop_is_no_deep_recursion() -> None:
 def test_thousands_of_loops_are_counted_but_not_all_told() -> None:
     graph = wired([(a, b) for a in range(60) for b in range(60)])
     found = loops(graph)
-    assert networkx.is_directed_acyclic_graph(judge(graph, found.closing))
+    assert nx.is_directed_acyclic_graph(judge(graph, found.closing))
     assert len(found.paths) <= REPORTED

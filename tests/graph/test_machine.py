@@ -7,13 +7,15 @@ inverse gives back what was; undo and redo walk up and down without end.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import networkx
+import networkx as nx
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from tonnetz.daemon.graph.changes import changes
 from tonnetz.daemon.graph.document import edits_between, edits_from_plain, parse_document, to_document
 from tonnetz.daemon.graph.edits import (
@@ -38,7 +40,21 @@ from .specs import CATALOGUE, built
 
 LIMITS = Limits(nodes=9, connections=12, links_per_port=3)
 IDS = ["a", "b", "c", "d", "e", "f", "gain_1", "mixer_1", "tone_1"]
-PORTS = ["out", "out", "out", "gain_reduction_db", "in", "in", "in", "in_1", "in_2", "in_3", "in_5", "sidechain", "depth"]
+PORTS = [
+    "out",
+    "out",
+    "out",
+    "gain_reduction_db",
+    "in",
+    "in",
+    "in",
+    "in_1",
+    "in_2",
+    "in_3",
+    "in_5",
+    "sidechain",
+    "depth",
+]
 KINDS = ["tone", "gain", "gain", "mixer", "compressor", "channel_map", "lfo", "tremolo", "null_output", "stereo_output"]
 
 CONFIGS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
@@ -51,7 +67,9 @@ CONFIGS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "channel_map": st.builds(lambda i, o: {"in_channels": i, "out_channels": o}, st.integers(1, 3), st.integers(1, 3)),
 }
 WRONG: st.SearchStrategy[dict[str, Any]] = st.builds(
-    lambda key, value: {key: value}, st.sampled_from(["nonsense", "gain_db", "inputs", "channels"]), st.sampled_from([99, "x"])
+    lambda key, value: {key: value},
+    st.sampled_from(["nonsense", "gain_db", "inputs", "channels"]),
+    st.sampled_from([99, "x"]),
 )
 WIRES = ["a.out > b.in", "b.out > c.in_2", "c.out > d.in", "a.out > d.sidechain", "d.out > e.in", "f.out > e.depth"]
 POSITIONS = st.none() | st.builds(Position, x=st.floats(-100, 100), y=st.floats(-100, 100))
@@ -93,15 +111,20 @@ def draw_edit(draw: st.DrawFn, nodes: dict[str, str], wires: list[str]) -> AnyEd
         if not wires or draw(seldom):
             return Disconnect(source=end("output"), target=end("input"))
         return Disconnect(id=draw(st.sampled_from(wires)))
-    node_id = draw(there)
-    kind = nodes.get(node_id, "gain")
+    return draw_change(draw, verb, draw(there), nodes, config)
+
+
+def draw_change(
+    draw: st.DrawFn, verb: str, node_id: str, nodes: dict[str, str], config: Callable[[str], dict[str, Any]]
+) -> AnyEdit:
+    """An edit of one node."""
     match verb:
         case "remove":
             return RemoveNode(id=node_id, strategy=draw(st.sampled_from(["fade", "immediate", "bridge", "bridge"])))
         case "configure":
-            return ConfigureNode(id=node_id, config=config(kind))
+            return ConfigureNode(id=node_id, config=config(nodes.get(node_id, "gain")))
         case "replace":
-            nodes[node_id] = draw(kinds)
+            nodes[node_id] = draw(st.sampled_from(KINDS))
             return ReplaceNode(id=node_id, type=nodes[node_id], config=config(nodes[node_id]))
         case "rename":
             return RenameNode(id=node_id, label=draw(st.sampled_from(["", "One", "Two"])))
@@ -123,6 +146,16 @@ def afresh(graph: Graph) -> Graph:
     return Graph(name=graph.name, nodes=dict(graph.nodes), connections=dict(graph.connections))
 
 
+def inspect(refusal: Refusal, edits: int) -> None:
+    """A refusal has problems, each at one of the edits, unless a limit is what they all together exceed."""
+    assert refusal.problems
+    for problem in refusal.problems:
+        assert problem.message
+        found = re.match(r"edits\[(\d+)\]", problem.where)
+        assert problem.kind == "limit" or (found and int(found[1]) < edits), problem
+    msgspec.json.encode(refusal.data)
+
+
 class Editing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -136,12 +169,7 @@ class Editing(RuleBasedStateMachine):
         try:
             accepted = apply_edits(before, transaction, CATALOGUE, LIMITS)
         except Refusal as refusal:
-            assert refusal.problems
-            for problem in refusal.problems:
-                assert problem.message
-                found = re.match(r"edits\[(\d+)\]", problem.where)
-                assert problem.kind == "limit" or (found and int(found[1]) < len(transaction)), problem
-            msgspec.json.encode(refusal.data)
+            inspect(refusal, len(transaction))
             return None
         finally:
             assert self.graph is before
@@ -233,9 +261,9 @@ class Editing(RuleBasedStateMachine):
     def the_graph_is_right(self) -> None:
         fresh = afresh(self.graph)
         assert check(fresh, CATALOGUE, LIMITS) == []
-        digraph: networkx.DiGraph = networkx.DiGraph()
+        digraph: nx.DiGraph = nx.DiGraph()
         digraph.add_edges_from((c.source_node, c.target_node) for c in self.graph.connections.values())
-        assert networkx.is_directed_acyclic_graph(digraph)
+        assert nx.is_directed_acyclic_graph(digraph)
 
     @invariant()
     def what_it_knows_of_itself_is_true(self) -> None:

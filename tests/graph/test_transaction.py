@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+
 import msgspec
 import pytest
+
 from tonnetz.daemon.graph.edits import (
     AddNode,
     AnyEdit,
@@ -447,7 +449,9 @@ def test_a_replacement_whose_channels_do_not_fit() -> None:
 
 
 def test_rename_move_and_bypass() -> None:
-    accepted = apply(CHAIN, RenameNode(id="t", label="Hum"), MoveNode(id="g", x=1, y=2), BypassNode(id="g", bypass=True))
+    accepted = apply(
+        CHAIN, RenameNode(id="t", label="Hum"), MoveNode(id="g", x=1, y=2), BypassNode(id="g", bypass=True)
+    )
     nodes = accepted.graph.nodes
     assert (nodes["t"].label, nodes["g"].position, nodes["g"].bypass) == ("Hum", Position(x=1.0, y=2.0), True)
     assert accepted.ids == ("t", "g", "g")
@@ -533,7 +537,7 @@ def test_all_problems_of_all_edits_are_told_in_their_order() -> None:
             id="a node that could not be made",
         ),
         pytest.param(
-            [AddNode(type="gian"), wire("t.out > gian_1.in")], ["edits[0].type"], id="a nameless one, by the id it would have"
+            [AddNode(type="gian"), wire("t.out > gian_1.in")], ["edits[0].type"], id="nor a nameless one"
         ),
         pytest.param(
             [AddNode(type="mixer", id="new", config={"inputs": 9}), wire("t.out > new.in_9")],
@@ -559,7 +563,7 @@ def test_all_problems_of_all_edits_are_told_in_their_order() -> None:
             [wire("w.ot > d.in"), wire("d.out > wide.in")], ["edits[0].source"], id="the width it would have brought"
         ),
         pytest.param(
-            [wire("nobody.out > d.in"), wire("d.out > wide.in")], ["edits[0].source"], id="nor that of a node nobody knows"
+            [wire("nobody.out > d.in"), wire("d.out > wide.in")], ["edits[0].source"], id="or a node nobody knows"
         ),
         pytest.param(
             [ConfigureNode(id="t", config={"channels": 66}), wire("t.out > wide.in")],
@@ -582,7 +586,7 @@ def test_all_problems_of_all_edits_are_told_in_their_order() -> None:
             id="twice the same name",
         ),
         pytest.param(
-            [wire("a.out > b.in"), wire("b.out > a.in"), wire("a.out > wide.in")], ["edits[1]"], id="the widths in a loop"
+            [wire("a.out > b.in"), wire("b.out > a.in"), wire("a.out > wide.in")], ["edits[1]"], id="widths in a loop"
         ),
     ],
 )  # fmt: skip
@@ -596,7 +600,9 @@ def test_no_problem_that_is_only_another_ones_consequence(edits: list[AnyEdit], 
 
 
 def test_limits_hold_and_what_is_over_them_can_still_be_made_smaller() -> None:
-    over = built(*((f"t{n}", "tone") for n in range(4)), ("g", "gain"), "t0.out > g.in", "t1.out > g.in", "t2.out > g.in")
+    over = built(
+        *((f"t{n}", "tone") for n in range(4)), ("g", "gain"), "t0.out > g.in", "t1.out > g.in", "t2.out > g.in"
+    )
     tight = Limits(nodes=3, connections=2, links_per_port=2)
     problem = only_problem(over, AddNode(type="tone"), limits=tight)
     assert (problem.kind, problem.data) == ("limit", {"limit": 3, "count": 6})
