@@ -12,8 +12,9 @@ import pytest
 
 from tonnetz.daemon.history import Entry, History
 
+from .recordings import Recording
 from .scenarios.expectations import KINDS, check
-from .scenarios.performance import Performance, Recording, differences, play
+from .scenarios.performance import Performance, differences, play
 from .scenarios.scenario import parse
 
 BASE: dict[str, Any] = {

@@ -17,26 +17,24 @@ There are three ways to play it:
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.endpoints.endpoint import MediaRoots
-from tonnetz.daemon.engine.stage import Part
 from tonnetz.daemon.graph.document import edits_from_plain, to_document
 from tonnetz.daemon.graph.edits import AnyEdit
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.session import Session
 
+from ..recordings import Recorders, Recording, joined
 from .expressions import evaluate
 from .scenario import Scenario, Sound, Transaction
 
@@ -45,19 +43,6 @@ Manner = Literal["straight", "block_wise", "undone"]
 
 CALLER = Caller("scenario", "admin", "test")
 APART = {"node_state_changed", "log", "runtime_changed"}  # events that come by themselves, not with a transaction
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What one file holds, and the frame at which its node began to hear."""
-
-    path: Path
-    begin: int
-    samples: Samples
-
-    @property
-    def end(self) -> int:
-        return self.begin + self.samples.shape[1]
 
 
 @dataclass(frozen=True)
@@ -82,14 +67,7 @@ class Performance:
 
     def recording(self, node_id: str) -> Recording:
         """All that a node recorded as one piece: files that follow each other without a gap are joined."""
-        pieces = self.recordings.get(node_id, [])
-        assert pieces, (
-            f"{node_id} has recorded nothing; there are recordings of {', '.join(self.recordings) or 'no node'}"
-        )
-        for before, after in itertools.pairwise(pieces):
-            assert before.end == after.begin, f"{after.path.name} does not begin where {before.path.name} ends"
-        joined = np.concatenate([piece.samples for piece in pieces], axis=1)
-        return Recording(pieces[0].path, pieces[0].begin, joined)
+        return joined(node_id, self.recordings.get(node_id, []))
 
 
 async def play(scenario: Scenario, folder: Path, manner: Manner = "straight") -> Performance:
@@ -126,7 +104,7 @@ class _Player:
             media=MediaRoots(play_roots=(folder / "sounds",), record_root=folder / "recordings"),
         )
         self.events = self.session.events.subscribe(limit=100_000)
-        self.recorders: dict[int, Part] = {}  # all there ever were, in their order, by the identity of the part
+        self.recorders = Recorders(self.session)
 
     async def play(self) -> None:
         session = self.session
@@ -137,11 +115,10 @@ class _Player:
             await self.step_to(transaction.at_frame)
             await self.carry_out(transaction)
         await self.step_to(self.scenario.frames)
-        self.note_recorders()
+        self.recorders.note()
         await session.runtime.stop()
         await self.collect_events()
-        for part in self.recorders.values():
-            self.keep_recording(part)
+        self.performance.recordings = self.recorders.read()
 
     async def step_to(self, frame: int) -> None:
         while left := (frame - self.session.engine.frame) // self.block:
@@ -150,7 +127,7 @@ class _Player:
     # ---- Transactions ------------------------------------------------------------------------------------------------
 
     async def carry_out(self, transaction: Transaction) -> None:
-        self.note_recorders()
+        self.recorders.note()
         edits = edits_from_plain(transaction.edits)
         if self.manner == "undone" and transaction.refused is None:
             await self.do_and_undo(transaction, edits)
@@ -176,7 +153,7 @@ class _Player:
             assert receipt.revision == self.session.revision == revision + 1
         events = [name for name in await self.collect_events() if name not in APART]
         self.performance.outcomes.append(Outcome(transaction, receipt, refusal, events))
-        self.note_recorders()
+        self.recorders.note()
 
     async def do_and_undo(self, transaction: Transaction, edits: Sequence[AnyEdit]) -> None:
         before = self.document()
@@ -195,7 +172,7 @@ class _Player:
         frame = self.session.engine.frame
         receipt = await self.session.apply(edits, caller=CALLER, fade_ms=0)
         assert receipt.frame == frame, "with the clock standing still a change is adopted at once"
-        self.note_recorders()
+        self.recorders.note()
         return self.session.history.since(receipt.revision - 1)[0].inverse
 
     def document(self) -> dict[str, Any]:
@@ -217,26 +194,6 @@ class _Player:
             if event.name == "log":
                 self.performance.logs.append(str(event.params["message"]))
         return names
-
-    # ---- Recordings --------------------------------------------------------------------------------------------------
-
-    def note_recorders(self) -> None:
-        for part in self.session.stage.parts.values():
-            if part.outside is not None and part.plan_node.is_sink:
-                self.recorders.setdefault(id(part), part)
-
-    def keep_recording(self, part: Part) -> None:
-        assert part.outside is not None and part.outside.join(10.0), f"{part.plan_node.id} did not finish its file"
-        state = msgspec.to_builtins(part.outside.state)
-        assert state["name"] == "ended", state
-        if not state["detail"]["frames"]:
-            return
-        path = Path(state["detail"]["path"])
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        assert rate == self.scenario.engine.sample_rate
-        assert part.adopted is not None
-        pieces = self.performance.recordings.setdefault(part.plan_node.id, [])
-        pieces.append(Recording(path, part.adopted, samples.T))
 
 
 def differences(one: Performance, other: Performance) -> list[str]:
