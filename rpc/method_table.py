@@ -17,7 +17,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 import msgspec.inspect
@@ -162,7 +162,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             try:
                 msgspec.convert(value, parameter.type)
             except msgspec.ValidationError as error:
-                yield problem_from(error, parameter.name, value)
+                yield problem_from(error, parameter, value)
             except RecursionError:
                 yield Problem("limit", "Nested too deeply.", parameter.name)
 
@@ -306,8 +306,17 @@ def metas(kind: Any) -> Iterator[msgspec.Meta]:
             yield from metas(part)
 
 
-def problem_from(error: msgspec.ValidationError, name: str, value: Any) -> Problem:
-    """msgspec's words as a problem: ``Expected `int`, got `str` - at `$.a[0]` `` below the parameter `name`."""
+def choices(kind: Any) -> Iterator[Any]:
+    """The values of the literal types within a type."""
+    if get_origin(kind) is Literal:
+        yield from get_args(kind)
+    else:
+        for part in get_args(kind):
+            yield from choices(part)
+
+
+def problem_from(error: msgspec.ValidationError, parameter: Parameter, value: Any) -> Problem:
+    """msgspec's words as a problem: ``Expected `int`, got `str` - at `$.a[0]` `` below the parameter."""
     message, _, place = str(error).partition(" - at `")
     place = place.rstrip("`").removeprefix("$")
     for key in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", place):
@@ -318,5 +327,14 @@ def problem_from(error: msgspec.ValidationError, name: str, value: Any) -> Probl
     else:
         if "[...]" not in place and not isinstance(value, Mapping | list):
             message = f"{message.partition(', got ')[0]}, not {spoken(value)}"
+    where = f"{parameter.name}{place}"
+    if message.startswith("Invalid enum value"):  # and repeats it, however long it is
+        known = [str(choice) for choice in choices(parameter.type)]
+        near = suggestion(shortened(value), known)
+        listed = "" if near.startswith(" Known") else f" Known: {', '.join(known)}."
+        return Problem("unknown_choice", f"'{shortened(value)}' is no choice here.{near}{listed}", where)
+    pattern = next((meta for meta in metas(parameter.type) if meta.pattern and meta.description), None)
+    if pattern is not None and "matching regex" in message:
+        message = f"'{shortened(value)}' is no {pattern.description}: it has to match {pattern.pattern}"
     kind = "wrong_type" if ", got `" in str(error) else "invalid_value"
-    return Problem(kind, f"{message.replace('`', '')}.", f"{name}{place}")
+    return Problem(kind, f"{message.replace('`', '')}.", where)

@@ -14,7 +14,7 @@ from msgspec import Meta
 from tonnetz.daemon.document_text import TEXT_LIMIT, TextFormat
 from tonnetz.daemon.graph.edits import AnyEdit
 from tonnetz.daemon.graph.model import Position
-from tonnetz.daemon.problems import Problem, Refusal
+from tonnetz.daemon.problems import Problem, Refusal, refuse
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
@@ -154,8 +154,7 @@ async def validate(
     The document is given as text (YAML or JSON) or as an object. Nothing is changed. Every problem is told, with its
     place; what is accepted here would be accepted now.
     """
-    if sum(given is not None for given in (text, document, edits)) != 1:
-        raise Refusal("invalid_params", "Give one of `text`, `document` and `edits`.")
+    exactly_one(text=text, document=document, edits=edits)
     from tonnetz.daemon.graph.document import edits_between, edits_from_plain, parse_document
 
     session = call.session
@@ -204,10 +203,17 @@ async def import_(
 
     The document is given as text (YAML or JSON) or as an object. Nodes of the same id and type are kept and play on.
     """
-    if (text is None) == (document is None):
-        raise Refusal("invalid_params", "Give either `text` or `document`.")
+    exactly_one(text=text, document=document)
     data = document if text is None else await read(text)
     return await call.session.load(data, caller=call.caller, fade_ms=fade_ms, label=label)
+
+
+def exactly_one(**alternatives: Any) -> None:
+    """Refuse none and more than one of several parameters."""
+    given = [name for name, value in alternatives.items() if value is not None]
+    if len(given) != 1:
+        message = f"Give one of {', '.join(alternatives)}{', not several' if given else ''}."
+        raise refuse("invalid_params", [Problem("alternatives", message, name) for name in given or [""]])
 
 
 async def read(text: str) -> Any:

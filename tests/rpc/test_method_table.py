@@ -183,7 +183,7 @@ def test_everything_wrong_is_told_at_once(method: Method) -> None:
         "nodes": "unknown_parameter",
         "node": "missing_parameter",
         "gain_db": "invalid_value",
-        "mode": "invalid_value",
+        "mode": "unknown_choice",
         "tags[1]": "wrong_type",
     }
 
@@ -196,6 +196,14 @@ def test_everything_wrong_is_told_at_once(method: Method) -> None:
         ({"node": "a", "gain_db": "loud"}, "gain_db: Expected float, not the text 'loud'."),
         ({"node": "a", "gain_db": True}, "gain_db: Expected float, not true."),
         ({"node": "a", "gain_db": math.nan}, "gain_db: Expected float >= -120.0, not NaN."),
+        (
+            {"node": "a", "gain_db": 0, "mode": "fst"},
+            "mode: 'fst' is no choice here. Did you mean 'fast'? Known: fast, slow.",
+        ),
+        (
+            {"node": "a", "gain_db": 0, "mode": "x" * 9999},
+            "mode: '" + "x" * 59 + "…' is no choice here. Known: fast, slow",
+        ),
         ({"node": "a"}, "gain_db: test.method needs this parameter."),
         ([1, 2, 3, 4, 5], "test.method takes at most 4 parameters, not 5."),
     ],
@@ -204,6 +212,11 @@ def test_messages_say_what_is_wrong_and_what_was_expected(method: Method, params
     with pytest.raises(Refusal) as refused:
         method.bind(params)
     assert refused.value.message.startswith(message.removesuffix("."))
+
+
+def test_a_word_of_the_wrong_form_is_told_by_what_it_should_be() -> None:
+    with pytest.raises(Refusal, match=r"source: 'eq' is no port, as node\.port: it has to match \^\[a-z\]"):
+        load_methods()["graph.connect"].bind({"source": "eq", "target": "mix.in_1"})
 
 
 def test_a_flood_of_unknown_names_is_not_answered_with_a_flood(method: Method) -> None:

@@ -94,6 +94,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        terminal.close()
 
 
 def _tell(terminal: Terminal, text: str, error: dict[str, Any]) -> None:

@@ -30,6 +30,10 @@ class Terminal:
             self._client = Client(self.socket, self.timeout_s)
         return self._client
 
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
     def call(self, method: str, /, **params: Any) -> Any:
         return self.client.call(method, **params)
 

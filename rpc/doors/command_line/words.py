@@ -13,7 +13,7 @@ from tonnetz.daemon.problems import Refusal
 
 KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+|\[\d+\])*$")
 # No leading zeros: 007 is a name, as in JSON and unlike in YAML 1.1, where it is the octal number 7.
-NUMBER = re.compile(r"^[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?$")
+NUMBER = re.compile(r"^[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
 CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -59,7 +59,7 @@ def value_of(text: str) -> Any:
     """A value: number, true, false, null, a list or object in JSON or YAML, a text in double quotes, else the text."""
     if text in CONSTANTS:
         return CONSTANTS[text]
-    if NUMBER.match(text) and any(character.isdigit() for character in text):
+    if NUMBER.match(text):
         if set(text) <= set("+-0123456789"):
             return int(text)
         number = float(text)
