@@ -76,7 +76,9 @@ class Demo:
             )
         deadline = time.monotonic() + START_S
         while "Ctrl-C ends it" not in self.text():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.text()
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.end()
+                pytest.fail(self.text())
             time.sleep(0.05)
 
     def text(self) -> str:
