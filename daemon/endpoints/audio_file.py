@@ -26,6 +26,7 @@ _KINDS = "WAV, FLAC, MP3, Ogg (Vorbis, Opus, FLAC), AAC/M4A, AIFF, CAF or Matros
 # decoded and dropped after a seek: Opus needs 0.3 s to come back bit for bit, FLAC seeks up to 0.1 s late
 _PREROLL_S = 1
 _PIECE_S = 0.1  # a block; smaller ones would take the interpreter lock more often than the work is worth
+_HOLE_S = Fraction(2, 1000)  # time stamps in milliseconds may jump by one
 _PLANES = 7  # PyAV reads no more planes of a frame than that
 
 # FFmpeg keeps 24 bits in the upper part of s32
@@ -41,7 +42,7 @@ class AudioFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damaged = 0  # packets that could not be decoded, and were left out
+        self.damaged = 0  # places where something is missing or could not be decoded; it is left out
         self.rate = self.channels = 0  # not known yet
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -159,7 +160,12 @@ class AudioFile:
 
     @property
     def _counts_exactly(self) -> bool:
-        """Whether the container's time stamps tell one frame from the next. Matroska's count milliseconds."""
+        """Whether the container's time stamps can be relied on, to the frame, after a seek.
+
+        Matroska's count milliseconds, and within a page of Ogg FLAC they are guessed.
+        """
+        if self._container.format.name == "ogg" and self.codec == "flac":
+            return False
         return self._stream.time_base is not None and self._stream.time_base <= Fraction(1, self.rate)
 
     def _seek(self, start: int) -> tuple[int, Iterator[AudioFrame]] | None:
@@ -182,6 +188,7 @@ class AudioFile:
     def _decoded(self) -> Iterator[AudioFrame]:
         """Frames from where the container stands to its end. What can't be decoded is counted and left out."""
         packets = self._container.demux(self._stream)
+        due: Fraction | None = None
         while True:
             try:
                 packet = next(packets, None)
@@ -193,7 +200,12 @@ class AudioFile:
                     raise
                 self.damaged += 1
                 continue  # a demuxer that failed has ended
-            yield from frames
+            for frame in frames:
+                begins = _time(frame)
+                if due is not None and begins > due + _HOLE_S:
+                    self.damaged += 1
+                due = begins + Fraction(frame.samples, frame.sample_rate)
+                yield frame
 
     def _check(self, frame: AudioFrame) -> None:
         rate, channels = frame.sample_rate, frame.layout.nb_channels

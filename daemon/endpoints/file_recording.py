@@ -13,6 +13,7 @@ import errno
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -57,7 +58,8 @@ class FileRecording(ThreadedEndpoint):
         self._rate = surroundings.sample_rate
         self._piece = round(PIECE_S * self._rate)
         super().__init__(node_id, surroundings, max(round(RING_S * self._rate), 8 * surroundings.block_frames))
-        self._wanted = self._settings = settings
+        self._settings = settings
+        self._changes: deque[tuple[int, RecordingSettings]] = deque()  # to come: from which frame of the ring on
         self._names = RecordingPath(settings.path, settings.format, surroundings.media)
         self._length: int | None = None  # frames given to the ring that belong into the recording
         self._lock = threading.Lock()  # around what other threads ask for or set: length, file, counts
@@ -65,10 +67,12 @@ class FileRecording(ThreadedEndpoint):
         self._path: Path | None = None
         self._segments = self._frames = self._bytes = self._clipped = 0  # of the files before the present one
         self._lost = 0
+        self._note = ""
         self._retry_at, self._retry_s = 0.0, RETRY_S
 
     def configure(self, config: Mapping[str, Any]) -> None:
-        self._wanted = msgspec.convert(config, RecordingSettings)
+        """Holds for all that comes into the ring from now on."""
+        self._changes.append((self.ring.written, msgspec.convert(config, RecordingSettings)))
 
     def close(self, length: int | None = None) -> None:
         with self._lock:
@@ -96,8 +100,10 @@ class FileRecording(ThreadedEndpoint):
 
     def work(self) -> None:
         try:
-            while (block := self._next_block()) is not None:
-                self._record(block)
+            while not self._is_over():
+                self._take_up_changes()
+                there = self.ring.wait_frames(self._readable(self._piece), WAIT_MS)
+                self._record(self.ring.read(self._readable(there)))
             self._leave_out_what_came_late()
             self._finish_file()
         except OSError as error:
@@ -107,18 +113,21 @@ class FileRecording(ThreadedEndpoint):
         except CannotEncode as error:
             self.tell("failed", str(error))
         else:
-            self.tell("ended")
+            self.tell("ended", self._note)
         finally:
             self._drop_file()
 
-    def _next_block(self) -> Samples | None:
-        """Up to a tenth of a second, perhaps nothing yet; None at the end."""
-        wanted = self._piece
+    def _is_over(self) -> bool:
+        return self._length is not None and self._given(self.ring.taken) >= self._length
+
+    def _readable(self, frames: int) -> int:
+        """So many frames, but at most a piece, and not beyond the next change of settings or the end."""
+        ends = [self._piece]
+        if self._changes:
+            ends.append(self._changes[0][0] - self.ring.taken)
         if self._length is not None:
-            wanted = min(wanted, self._length - self._given(self.ring.taken))
-            if wanted <= 0:
-                return None
-        return self.ring.read(min(self.ring.wait_frames(wanted, WAIT_MS), wanted))
+            ends.append(self._length - self._given(self.ring.taken))
+        return max(0, min(frames, *ends))
 
     def _given(self, frames: int) -> int:
         """What went into the ring in the time of so many frames, counting those that found it full."""
@@ -135,7 +144,6 @@ class FileRecording(ThreadedEndpoint):
         done = 0
         while done < block.shape[1]:
             try:
-                self._take_up_settings()
                 if self._file is None and time.monotonic() < self._retry_at:
                     self._lost += block.shape[1] - done
                     return
@@ -158,17 +166,19 @@ class FileRecording(ThreadedEndpoint):
             return self.ring.capacity
         return max(0, max(1, round(self._settings.segment_s * self._rate)) - file.frames)
 
-    def _take_up_settings(self) -> None:
-        wanted, before = self._wanted, self._settings
-        if wanted is before:
-            return
-        self._settings = wanted
-        if wanted.of_the_file != before.of_the_file:
-            self._names = RecordingPath(wanted.path, wanted.format, self.surroundings.media)
-            self._retry_at = 0.0
-            self._finish_file()
-        elif self._file and self._room(self._file) == 0:
-            self._finish_file()
+    def _take_up_changes(self) -> None:
+        while self._changes and self._changes[0][0] <= self.ring.taken:
+            _, new = self._changes.popleft()
+            old, self._settings = self._settings, new
+            another = new.of_the_file != old.of_the_file
+            if another:
+                self._names = RecordingPath(new.path, new.format, self.surroundings.media)
+                self._retry_at = 0.0
+            if self._file and (another or self._room(self._file) == 0):
+                try:
+                    self._finish_file()
+                except OSError as error:
+                    self._fall_over(error)
 
     # ---- Files -----------------------------------------------------------------------------------------------------
 
@@ -185,8 +195,8 @@ class FileRecording(ThreadedEndpoint):
         with self._lock:
             self._file, self._path = file, path
             self._segments += 1
-        other = "" if meant == path else f"There is a {meant.name} already: recording into {path.name}."
-        self.tell("running", other)
+        self._note = "" if meant == path else f"There is a {meant.name} already: recording into {path.name}."
+        self.tell("running", self._note)
         if self._settings.retention is not None:
             self._names.delete_older(self._settings.retention, keep=path)
         return file

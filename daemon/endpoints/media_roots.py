@@ -30,14 +30,18 @@ class MediaRoots:
         found = [_real(root / path) for root in self.play_roots]  # an absolute path stays as it is
         roots = [_real(root) for root in self.play_roots]
         within = [file for file in found if any(file.is_relative_to(root) for root in roots)]
-        if not within:
+        there = next((file for file in within if file.exists()), None)
+        if there:
+            return there
+        outside = next((file for file in found if file not in within), None)
+        if outside or not within:
             places = ", ".join(map(str, self.play_roots)) or "none"
-            leads = f" leads to {found[0]}, which" if found and str(found[0]) != path else ""
+            leads = f" leads to {outside}, which" if outside and str(outside) != path else ""
             raise _forbidden(
                 f"'{path}'{leads} is outside the folders that may be played from ({places}). "
                 "Put the file there, or add its folder to media.play_roots in the daemon's configuration."
             )
-        return next((file for file in within if file.exists()), within[0])
+        return within[0]
 
     def to_record(self, path: str) -> Path:
         """The file to be that `path` means, absolute and free of links.

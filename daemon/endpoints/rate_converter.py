@@ -18,7 +18,7 @@ _FILTER = {"filter_size": "128", "cutoff": "0.985", "filter_type": "kaiser", "ka
 
 
 class RateConverter:
-    """Takes blocks at one rate and gives blocks at another; without delay, and in total frames × ratio, rounded up.
+    """Takes blocks at one rate and gives blocks at another; without delay, and in total frames × ratio, to the frame.
 
     Equal rates: every block comes back as it is.
     """

@@ -1,0 +1,95 @@
+"""A ring in plain Python: what endpoints are tested with on their own, without the compiled core.
+
+It keeps to daemon/endpoints/endpoint.py's Ring, and has the audio thread's side as well: `pull` and `push`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+
+
+class RingDouble:
+    """Frames in a list of columns, behind one lock."""
+
+    def __init__(self, channels: int, frames: int) -> None:
+        self.channels = channels
+        self.capacity = 1 << (frames - 1).bit_length()
+        self.closed = False
+        self.written = self.taken = self.missed = 0
+        self._held = np.zeros((channels, 0), np.float32)
+        self._moved = threading.Condition()
+        self._wakes = 0
+
+    def _put(self, block: Samples) -> int:
+        assert block.shape[0] == self.channels and block.dtype == np.float32
+        count = min(block.shape[1], self.capacity - self._held.shape[1])
+        self._held = np.concatenate([self._held, block[:, :count]], axis=1)
+        self.written += count
+        self._moved.notify_all()
+        return count
+
+    def _take(self, frames: int) -> Samples:
+        block, self._held = self._held[:, :frames], self._held[:, frames:]
+        self.taken += block.shape[1]
+        self._moved.notify_all()
+        return block
+
+    # ---- The endpoint's side -----------------------------------------------------------------------------------------
+
+    def write(self, block: Samples) -> int:
+        with self._moved:
+            return self._put(block)
+
+    def read(self, frames: int) -> Samples:
+        with self._moved:
+            return self._take(frames)
+
+    def wait_space(self, frames: int, timeout_ms: int) -> int:
+        return self._wait(lambda: self.capacity - self._held.shape[1], frames, timeout_ms)
+
+    def wait_frames(self, frames: int, timeout_ms: int) -> int:
+        return self._wait(lambda: self._held.shape[1], frames, timeout_ms)
+
+    def _wait(self, measure, frames: int, timeout_ms: int) -> int:  # type: ignore[no-untyped-def]
+        deadline = time.monotonic() + timeout_ms / 1000
+        with self._moved:
+            wakes = self._wakes
+            while measure() < min(frames, self.capacity) and not self.closed and self._wakes == wakes:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._moved.wait(left)
+            return int(measure())
+
+    def close(self) -> None:
+        with self._moved:
+            self.closed = True
+            self._moved.notify_all()
+
+    def wake(self) -> None:
+        with self._moved:
+            self._wakes += 1
+            self._moved.notify_all()
+
+    # ---- The audio thread's side -------------------------------------------------------------------------------------
+
+    def pull(self, frames: int) -> Samples:
+        """What a real-time block gets: always `frames` frames, silence where there are none."""
+        with self._moved:
+            block = self._take(frames)
+            if not self.closed:
+                self.missed += frames - block.shape[1]
+        return np.pad(block, ((0, 0), (0, frames - block.shape[1])))
+
+    def push(self, block: Samples) -> None:
+        """What a real-time block gives: dropped and counted where there is no room."""
+        with self._moved:
+            count = self._put(block)
+            if not self.closed:
+                self.missed += block.shape[1] - count
