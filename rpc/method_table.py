@@ -135,7 +135,10 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         try:
             struct = msgspec.convert(named, self.struct)
         except (msgspec.ValidationError, RecursionError):
-            raise refuse("invalid_params", list(islice(self._problems(named), PROBLEMS))) from None
+            problems = list(islice(self._problems(named), PROBLEMS))
+            raise refuse(
+                "invalid_params", problems or [Problem("limit", "The params are nested too deeply.")]
+            ) from None
         return {parameter.name: getattr(struct, parameter.name) for parameter in self.parameters}
 
     async def run(self, call: Call, params: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:

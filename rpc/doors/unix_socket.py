@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 ORIGIN = "socket"
 WRITE_BUFFER = 256 << 10  # bytes a client may leave unread, beyond the kernel's own, before it is waited for
 PATIENCE_S = 30.0  # how long it is waited for
-CONNECTIONS = 250  # well below the usual 1024 descriptors
+CONNECTIONS = 250  # well below the usual 1024 descriptors; an admin gets in beyond that, to see what is wrong
 FAREWELL_S = 2.0  # at the end: time for requests under way
 
 
@@ -99,7 +99,7 @@ class UnixSocketDoor:
         assert task is not None
         self._connections[connection] = task
         try:
-            if len(self._connections) > CONNECTIONS:
+            if len(self._connections) > CONNECTIONS and connection.caller.role != "admin":
                 refusal = Refusal("unavailable", f"{CONNECTIONS} connections are open; close some, or try again later.")
                 await connection.send(encoded_error(None, refusal))
             else:
@@ -184,8 +184,9 @@ class SocketConnection:
         """Close, giving what is still to be sent a bounded time to go out."""
         self.unsubscribe()
         self._writer.close()
+        patience_s = min(self._door.patience_s, FAREWELL_S) if self._finishing else self._door.patience_s
         try:
-            await asyncio.wait_for(self._writer.wait_closed(), self._door.patience_s)
+            await asyncio.wait_for(self._writer.wait_closed(), patience_s)
         except (ConnectionError, TimeoutError):
             pass
         finally:

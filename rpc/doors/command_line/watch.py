@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from tonnetz.daemon.event_names import EVENT_NAMES
+from tonnetz.rpc.client import NotReached
 
 from .terminal import Terminal
 from .words import spelled
@@ -33,8 +34,12 @@ NAME_WIDTH = max(len(name) for name in EVENT_NAMES)
 @click.option("--count", type=click.IntRange(1), help="End after so many events.")
 @click.pass_obj
 def command(terminal: Terminal, names: tuple[str, ...], count: int | None) -> None:
+    seen = 0
     for event in islice(terminal.client.events(list(names) or None), count):
         click.echo(msgspec.json.encode(event) if terminal.json else event_text(event))
+        seen += 1
+    if seen != count:
+        raise NotReached(f"the daemon at {terminal.client.path} has ended")
 
 
 def event_text(event: dict[str, Any]) -> str:

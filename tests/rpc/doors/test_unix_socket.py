@@ -17,6 +17,7 @@ from typing import Any, cast
 import jsonrpcclient
 import pytest
 
+from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
 from tonnetz.rpc.doors import peer
@@ -217,7 +218,10 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not come to that within 10 s")
 
 
-async def test_one_connection_too_many_is_told_so(open_door: Any, connect: Connect) -> None:
+async def test_one_connection_too_many_is_told_so(
+    open_door: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tonnetz.rpc.doors.unix_socket.caller_of", lambda *_: Caller("uid:7", "viewer", "socket"))
     door = await open_door()
     wires = [await connect(door) for _ in range(CONNECTIONS)]
     wires[-1].ask("test.echo", 1)
@@ -225,6 +229,10 @@ async def test_one_connection_too_many_is_told_so(open_door: Any, connect: Conne
     late = await connect(door)
     assert (await late.hear())["error"]["data"]["name"] == "unavailable"
     assert await late.hear() is None
+    monkeypatch.undo()
+    admin = await connect(door)
+    admin.ask("test.echo", 1)
+    assert await admin.hear_result() == 1
 
 
 # ---- Events ----------------------------------------------------------------------------------------------------------
@@ -282,6 +290,19 @@ async def test_closing_waits_for_nobody_for_long(
     await asyncio.sleep(0.03)
     await asyncio.wait_for(door.close(), 5)
     assert await busy.hear() is None
+
+
+async def test_closing_does_not_wait_for_a_client_that_never_reads(
+    open_door: Any, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tonnetz.rpc.doors.unix_socket.FAREWELL_S", 0.1)
+    door = await open_door()
+    stuck = await connect(door)
+    cast("asyncio.Transport", stuck.writer.transport).pause_reading()
+    for _ in range(20):
+        stuck.ask("test.echo", "x" * 1_000_000)
+    await until(lambda: any(c._writer.transport.get_write_buffer_size() > WRITE_BUFFER for c in door._connections))
+    await asyncio.wait_for(door.close(), 5)
 
 
 # ---- The socket file -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shlex
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from tonnetz.rpc.client import Client
 from tonnetz.rpc.doors.command_line.program import WRITTEN, program, run, shell_methods
 from tonnetz.rpc.method_table import load_methods
+
+from ...conftest import Daemon
 
 Type = Callable[..., tuple[int, str, str]]
 HEAVY = {"asyncio", "numpy", "aiohttp", "jsonrpcserver", "yaml", "av", "dbus_next", "tonnetz._core"}
@@ -269,6 +272,20 @@ def test_call(type_in: Type) -> None:
     assert type_in("call", "graph.get", "x")[0] == 2
 
 
+def test_watch_says_when_the_daemon_ends(folder: Path) -> None:
+    daemon = Daemon(folder)
+    with subprocess.Popen(
+        command_line("watch", "--socket", daemon.socket), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        with daemon.client() as client:
+            while not select.select([process.stdout], [], [], 0.1)[0]:
+                client.call("graph.move_node", id="hum", x=1, y=2)
+                client.call("graph.move_node", id="hum", x=3, y=4)
+        daemon.stop()
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 3 and errors.startswith(f"The daemon at {daemon.socket} has ended.\n")
+
+
 # ---- Help, completion, trouble ---------------------------------------------------------------------------------------
 
 
@@ -283,7 +300,7 @@ def test_the_commands_of_the_contract_are_there(type_in: Type) -> None:
 @pytest.mark.parametrize("command", [*WRITTEN, *shell_methods()])
 def test_every_command_has_an_example(type_in: Type, command: str) -> None:
     status, output, _ = type_in(command, "--help")
-    assert (status == 0 and f"  tonnetz {command}" in output) or 'eval "$(tonnetz completion' in output
+    assert status == 0 and f"tonnetz {command}" in output.partition("Example")[2]
     assert "--json" in output and "--socket PATH" in output
 
 
