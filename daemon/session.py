@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ import msgspec
 from .caller import Caller
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
+from .engine.crossing import Crossing
 from .engine.stage import Order, Outside, Stage
 from .event_names import EventName
 from .events import Hub
@@ -72,6 +73,7 @@ class Session:
         self.runtime = Runtime(self)
         self._generations: dict[str, int] = {}
         self._opening = self.graph  # the graph whose nodes are being made
+        self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self.engine.event_fd, self._hear_engine)
@@ -116,12 +118,17 @@ class Session:
         if dry_run:
             return self._receipt(self.revision, self.engine.frame, edits, accepted, {})
         self._opening = after
-        try:
-            adopted, carried = self.stage.change_to(plan, order)
-        except CoreError as error:
-            raise Refusal(
-                "unavailable", f"The engine could not take the change: {error}. Nothing was changed; try again."
-            ) from error
+        anew: frozenset[str] = frozenset()
+        while True:
+            try:
+                adopted, carried = self.stage.change_to(plan, order)
+                break
+            except Crossing as crossing:
+                anew |= crossing.node_ids
+                plan, order = self._plan(accepted, generations, fade_ms, fresh, anew)
+            except CoreError as error:
+                message = f"The engine could not take the change: {error}. Nothing was changed; try again."
+                raise Refusal("unavailable", message) from error
         self.graph = after
         self.revision += 1
         self._generations = generations
@@ -130,9 +137,10 @@ class Session:
             Entry(revision=revision, author=caller.name, label=label, edits=tuple(edits), inverse=accepted.inverse)
         )
         self._tell_outside(before, after, accepted.touched | accepted.reshaped)
+        # Not after the await below: whoever asked may hang up meanwhile, and all others are to be told none the less.
+        self._to_tell[adopted] = lambda frame: self._publish(before, accepted, revision, frame, caller, label)
         self._hear_engine()  # with no audio thread running it is adopted already
         frame = await self._adoption(adopted, revision)
-        self._publish(before, accepted, revision, frame, caller, label)
         return self._receipt(revision, frame, edits, accepted, carried)
 
     async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
@@ -175,12 +183,17 @@ class Session:
         return self._generations | {node_id: self._generations.get(node_id, 0) + 1 for node_id in anew}
 
     def _plan(
-        self, accepted: Accepted, generations: Mapping[str, int], fade_ms: float | None, fresh: frozenset[str]
+        self,
+        accepted: Accepted,
+        generations: Mapping[str, int],
+        fade_ms: float | None,
+        fresh: frozenset[str],
+        anew: frozenset[str] = frozenset(),
     ) -> tuple[Plan, Order]:
         graph = accepted.graph
-        touched = accepted.touched | accepted.reshaped
+        touched = accepted.touched | accepted.reshaped | anew
         channels = resolve_channels(graph, self.catalogue)
-        plan, problems = make_plan(graph, self.catalogue, channels, generations, self.stage.plan, touched)
+        plan, problems = make_plan(graph, self.catalogue, channels, generations, self.stage.plan, touched, anew)
         if problems:
             raise refuse("invalid_graph", problems)
         values = {}
@@ -309,7 +322,9 @@ class Session:
     def _hear(self, event: EngineEvent) -> None:
         match event.kind:
             case "adopted":
-                self.stage.adopted(event)
+                tell = self._to_tell.pop(self.stage.adopted(event), None)
+                if tell:
+                    tell(event.frame)
             case "fault":
                 node_id = self.stage.node_of(event.id)
                 self._log(

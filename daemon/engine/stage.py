@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..graph.plan import EMPTY, Plan, PlanNode, Wire
-from .core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, EngineEvent, Ring, Route
+from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent, Ring, Route
+from .crossing import crossing
 
 
 class OutsideState(Protocol):
@@ -151,7 +152,8 @@ class Stage:
     def change_to(self, plan: Plan, order: Order) -> tuple[asyncio.Future[int], dict[str, bool]]:
         """Submits the change. Gives the frame to come, and per node made anew under its id whether its state went over.
 
-        Where anything fails (memory, a full queue) nothing has changed.
+        Where anything fails (memory, a full queue) nothing has changed. Nor has it with `Crossing`: then the plan is to
+        be made again, with other objects for some nodes.
         """
         change = Change(asyncio.get_running_loop().create_future(), order.fade_frames)
         if plan is self.plan:
@@ -166,7 +168,7 @@ class Stage:
                     made[node] = self._make(node, order)
             turned = self._turn(plan, order, made, change)
             parts, cables = _needed(plan, {**self.parts, **made}, {**self._cables, **turned})
-            commit = CoreCommit(next(self._numbers), self._build(parts.values(), cables))
+            commit = CoreCommit(next(self._numbers), self._build_first(plan, parts, cables))
             self._set_values(commit, order)
             carried = self._transfer(commit, order, made)
             for cable in turned.values():
@@ -231,6 +233,15 @@ class Stage:
                 turn(wire, cable.link, False)
         return turned
 
+    def _build_first(self, plan: Plan, parts: Parts, cables: Cables) -> CorePlan:
+        """The plan with all that fades."""
+        try:
+            return self._build(parts.values(), cables)
+        except CoreError as error:
+            if not error.is_loop:
+                raise
+            raise crossing(plan, self._cables, cables) from error
+
     def _build(self, parts: Iterable[Part], cables: Cables) -> CorePlan:
         present = list(parts)
         place = {part.plan_node: number for number, part in enumerate(present)}
@@ -274,8 +285,11 @@ class Stage:
 
     # ---- Afterwards --------------------------------------------------------------------------------------------------
 
-    def adopted(self, event: EngineEvent) -> None:
-        """The engine carried a commit out: dates become known, and recorders that leave learn how long they are."""
+    def adopted(self, event: EngineEvent) -> asyncio.Future[int]:
+        """The engine carried a commit out: dates become known, and recorders that leave learn how long they are.
+
+        Gives back the future that `change_to` gave.
+        """
         change = self._changes.pop(event.id)
         change.ends = event.frame + change.fade_frames
         for part in change.made:
@@ -285,8 +299,8 @@ class Stage:
             if part.outside is not None:
                 self._ending.append(part.outside)
         self._ending = [outside for outside in self._ending if not outside.join(0)]
-        if not change.frame.done():
-            change.frame.set_result(event.frame)
+        change.frame.set_result(event.frame)
+        return change.frame
 
     @property
     def next_end(self) -> int | None:
