@@ -1,7 +1,8 @@
-"""What a node type is, as data: its ports, its parameters with units, ranges and defaults, and the words that explain them.
+"""What a node type is, as data: its ports, its parameters with units, ranges and defaults, and the words that explain
+them.
 
-Filled from the C records (`csrc/node_type.h`) and from the files in `daemon/node_types`; read by validation, schemas, forms,
-the CLI, the documentation and the contract tests.
+Filled from the C records (`csrc/node_type.h`) and from the files in `daemon/node_types`; read by validation, schemas,
+forms, the CLI, the documentation and the contract tests.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class ParameterSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     structure: bool = False  # a change makes a new node object, which takes over with a cross-fade
     secret: bool = False  # written, never read back
     optional: bool = False  # null is a value of its own ("none"), not a request for the default
-    fields: tuple["ParameterSpec", ...] = ()  # of a list's records
+    fields: tuple[ParameterSpec, ...] = ()  # of a list's records
     count_minimum: int = 0
     count_maximum: int = 0
     rows: str = ""  # of a matrix: the int parameters that count its rows and columns
@@ -42,7 +43,8 @@ class ParameterSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class PortSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One port, or with `repeat` one port for every record of that list parameter (`in_#` stands for `in_1`, `in_2` …)."""
+    """One port, or with `repeat` one port for every record of that list parameter (`in_#` stands for `in_1`, `in_2`
+    …)."""
 
     name: str
     direction: Direction
