@@ -40,6 +40,10 @@ class CoreError(Exception):
         return bool(self.status == lib.TZ_BUSY)
 
     @property
+    def is_loop(self) -> bool:
+        return bool(self.status == lib.TZ_CYCLE)
+
+    @property
     def is_starved(self) -> bool:
         return bool(self.status == lib.TZ_STARVED)
 

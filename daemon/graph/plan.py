@@ -83,17 +83,19 @@ def make_plan(
     generations: Mapping[str, int],
     previous: Plan = EMPTY,
     touched: Collection[str] | None = None,
+    anew: Collection[str] = (),
 ) -> tuple[Plan, list[Problem]]:
     """The plan of a graph that the rules accept. Node objects of `previous` that still fit are kept.
 
     A node's generation counts how often it was made anew under its id. `touched` names all nodes that may differ from
-    those that `previous` was made of, or be connected otherwise; None: any may. The problems are bypasses that would
-    join channel counts that do not fit.
+    those that `previous` was made of, or be connected otherwise; None: any may. Those named by `anew` get other
+    objects even so. The problems are bypasses that would join channel counts that do not fit.
     """
     nodes = {} if touched is None else {name: node for name, node in previous.nodes.items() if name in graph.nodes}
     for name in graph.nodes if touched is None else touched:
         node = graph.nodes[name]
-        nodes[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), previous)
+        kept = None if name in anew else previous.nodes.get(name)
+        nodes[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), kept)
     wiring = _Wiring(graph, catalogue, channels, nodes)
     if touched is None:
         by_connection = {name: wiring.wires(connection) for name, connection in graph.connections.items()}
@@ -183,9 +185,8 @@ class _Wiring:
         return self._graph.nodes[node_id].bypass and node_id not in self._heard
 
 
-def _plan_node(node: Node, spec: NodeSpec, channels: NodeChannels, generation: int, previous: Plan) -> PlanNode:
+def _plan_node(node: Node, spec: NodeSpec, channels: NodeChannels, generation: int, kept: PlanNode | None) -> PlanNode:
     structure = _structure(spec, node.config)
-    kept = previous.nodes.get(node.id)
     if (
         kept is not None
         and kept.spec is spec
