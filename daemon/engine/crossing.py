@@ -24,8 +24,8 @@ def crossing(plan: Plan, running: Collection[Wire], wires: Collection[Wire]) -> 
     """Which nodes to make anew next; what comes of it may have loops left. `wires`: those of the plan and those still
     heard; they close a loop. `running`: those there were before.
 
-    A loop changes from new ways to old ones and back. It is cut where a new way comes in and an old one goes out, or the
-    other way round: at a single node if there is one, else at a row of them, joined by ways that are both.
+    A loop changes from new ways to old ones and back. It is cut where a new way comes in and an old one goes out, or
+    the other way round: at a single node if there is one, else at a row of them, joined by ways that are both.
     """
     looping = _between_loops(wires)
     within = [wire for wire in wires if wire.source in looping and wire.target in looping]
