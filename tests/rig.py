@@ -152,6 +152,10 @@ class Bench:
         for name, ring in self.rings.items():
             self._heard[name].append(ring.read(blocks * self.block).copy())
 
+    def forget(self) -> None:
+        """Drops what has come out so far."""
+        self._heard = {name: [] for name in self.rings}
+
     @property
     def outputs(self) -> dict[str, Samples]:
         return {name: np.concatenate(heard, axis=1) for name, heard in self._heard.items() if heard}
@@ -215,7 +219,7 @@ def decibels(values: Any) -> NDArray[np.float64]:
 
 
 def tail_free(sound: Samples) -> NDArray[np.float64]:
-    """One channel, its first and last eighth faded by a raised cosine: so its spectrum does not show where it is cut."""
+    """One channel, its first and last eighth faded by a raised cosine: its spectrum does not show where it is cut."""
     faded = np.asarray(sound, np.float64).reshape(-1).copy()
     edge = faded.size // 8
     rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(edge) / edge)

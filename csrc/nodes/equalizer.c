@@ -194,6 +194,21 @@ TZ_INLINE void move(const struct tz_section_glide *glide, const float *way, uint
 	}
 }
 
+/* One section over two channels (which may be one and the same), in place. */
+TZ_INLINE void step_moving(const struct moving_coefficients *moving, struct tz_memory *left, struct tz_memory *right, float *one, float *other, uint32_t frames)
+{
+	struct tz_memory left_memory = *left, right_memory = *right;
+	for (uint32_t frame = 0; frame < frames; frame++) {
+		const struct tz_coefficients c = {moving->decay[frame], moving->feed[frame], moving->rise[frame],
+		                                  moving->direct[frame], moving->band[frame], moving->low[frame]};
+		const float left_in = one[frame], right_in = other[frame];
+		one[frame] = tz_section_step(&c, &left_memory, left_in);
+		other[frame] = tz_section_step(&c, &right_memory, right_in);
+	}
+	*left = left_memory;
+	*right = right_memory;
+}
+
 /* At most TZ_PIECE frames of a glide. */
 TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
 {
@@ -207,15 +222,10 @@ TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, 
 			continue;
 		struct moving_coefficients moving;
 		move(&state->slot[n].glide, way, frames, &moving);
-		for (uint32_t channel = 0; channel < state->channels; channel++) {
-			float *restrict sound = member->out[0][channel] + first;
-			struct tz_memory memory = state->memory[n * state->channels + channel];
-			for (uint32_t frame = 0; frame < frames; frame++) {
-				const struct tz_coefficients c = {moving.decay[frame], moving.feed[frame], moving.rise[frame],
-				                                  moving.direct[frame], moving.band[frame], moving.low[frame]};
-				sound[frame] = tz_section_step(&c, &memory, sound[frame]);
-			}
-			state->memory[n * state->channels + channel] = memory;
+		struct tz_memory *memory = &state->memory[n * state->channels];
+		for (uint32_t left = 0; left < state->channels; left += 2) {
+			const uint32_t right = tz_least(left + 1, state->channels - 1);
+			step_moving(&moving, &memory[left], &memory[right], member->out[0][left] + first, member->out[0][right] + first, frames);
 		}
 	}
 	for (uint32_t channel = 0; channel < state->channels; channel++) {
@@ -225,8 +235,9 @@ TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, 
 	}
 }
 
-/* Up to eight sections at once over two channels (which may be one and the same). */
-static void run_group(struct state *state, const uint32_t *slots, uint32_t count, const uint32_t channel[2], const struct tz_lane_channels *sound)
+/* Up to eight sections at once over two channels (which may be one and the same). Its vectors are what every machine has, so one
+ * version of it will do. */
+__attribute__((noinline)) static void run_group(struct state *state, const uint32_t *slots, uint32_t count, const uint32_t channel[2], const struct tz_lane_channels *sound)
 {
 	static const struct tz_coefficients pass = {.direct = 1.0f};
 	const uint32_t vectors = (count + 1) / 2;

@@ -108,7 +108,7 @@ static void prepare(const struct tz_shape *shape, const double *values, void *bl
 	const double turns = values[FREQUENCY] / shape->sample_rate, last_turns = 20000.0 / shape->sample_rate;
 	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
 	settings->wave = (uint32_t)values[WAVE];
-	settings->step = (int64_t)((turns < 0.49 ? turns : 0.49) * 0x1p64);
+	settings->step = (int64_t)((turns < 0.49 ? turns : 0.49) * (0x1p64 + 0x1p14)); /* never short of a turn after a whole number of frames */
 	settings->sweep_step = (uint64_t)(0x1p64 / (values[SWEEP_S] * shape->sample_rate));
 	settings->sweep_first = (float)(20.0 / shape->sample_rate * 0x1p64);
 	settings->octaves = (float)tz_log2((last_turns < 0.49 ? last_turns : 0.49) * shape->sample_rate / 20.0);
