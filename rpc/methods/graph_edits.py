@@ -176,7 +176,7 @@ async def replace_node(
     "graph.rename_node",
     role="operator",
     mutates=True,
-    shell=Shell("rename <id> <label>", example="tonnetz rename mic 'Studio microphone'"),
+    shell=Shell("rename <id> <label>", example="tonnetz rename eq 'Warm and near'"),
 )
 async def rename_node(
     call: Call,

@@ -133,7 +133,7 @@ def _argument(parameter: Parameter, way: str, required: bool) -> click.Argument:
         [parameter.name],
         required=required,
         type=click.File("rb") if way == "file" else _click_type(parameter.type),
-        metavar="FILE" if way == "file" else _metavar(parameter),
+        metavar="FILE" if way == "file" else _metavar(parameter, required),
         shell_complete=None if way == "file" else completion_of(parameter.type),
     )
 
@@ -155,14 +155,16 @@ def _option(parameter: Parameter) -> click.Option:
     return click.Option([flag, parameter.name], type=_click_type(kind), help=help, metavar=metavar)
 
 
-def _metavar(parameter: Parameter) -> str | None:
+def _metavar(parameter: Parameter, required: bool = True) -> str | None:
     completion = completion_of(parameter.type)
-    if completion is not None:
-        return METAVARS[completion.what]
     bare = bare_type(parameter.type)
-    if get_origin(bare) is Literal:
+    if completion is not None:
+        word = METAVARS[completion.what]
+    elif get_origin(bare) is Literal:
         return None  # click lists the choices
-    return "[on|off]" if bare is bool else parameter.name.upper()
+    else:
+        word = "on|off" if bare is bool else parameter.name.upper()
+    return word if required else f"[{word}]"
 
 
 def _click_type(kind: Any) -> Any:

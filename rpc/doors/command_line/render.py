@@ -27,7 +27,7 @@ LOOK_S = 0.1  # between two pictures of the bar
 
     \b
     Example:
-      tonnetz render examples/mastering.yaml --seconds 60
+      tonnetz render examples/03_mixer.yaml --seconds 60
     """,
 )
 @click.argument("graph", type=click.Path(exists=True, dir_okay=False), metavar="GRAPH.yaml")
