@@ -183,3 +183,26 @@ async def test_a_graph_sounds_the_same_however_it_came_about(seed: int, tmp_path
     async with studio(tmp_path / "fresh", graph) as fresh:
         await fresh.session.runtime.step(made.session.engine.frame // 256)
     np.testing.assert_array_equal(made.recordings["wild"][:, settled:], fresh.recordings["wild"][:, settled:])
+
+
+async def test_many_sources_of_one_input_sound_the_same_in_whatever_order_they_came(tmp_path: Path) -> None:
+    """Twelve floats added in another order differ in their last bit."""
+    names = [f"tone_{number}" for number in range(12)]
+    nodes = [node(name, "tone", wave="white", seed=number, level_db=-20) for number, name in enumerate(names)]
+    chance = random.Random(1)
+    heard = []
+    for run in range(4):
+        chance.shuffle(nodes)
+        chance.shuffle(names)
+        graph = document([*nodes, recorder("sum", 2)], *(f"{name}.out > sum.in" for name in names))
+        async with studio(tmp_path / str(run), graph) as made:
+            await made.session.runtime.step(5)
+            for name in names[:run]:
+                ends = {"source": f"{name}.out", "target": "sum.in"}
+                await made.apply([Disconnect(**ends)], 5.0)
+                await made.session.runtime.step(run)
+                await made.apply([Connect(**ends)], 5.0)
+            await made.session.runtime.step(40 - made.session.engine.frame // 256)
+        heard.append(made.recordings["sum"][:, -5120:])
+    for other in heard[1:]:
+        np.testing.assert_array_equal(other, heard[0])
