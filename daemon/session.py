@@ -281,8 +281,6 @@ class Session:
     def _tell_state(self, node_id: str, state: EndpointState) -> None:
         if node_id in self.graph.nodes:
             self.events.publish("node_state_changed", {"node_id": node_id, **msgspec.to_builtins(state)})
-            if state.name in ("failed", "retrying"):
-                log.warning("%s is %s: %s", node_id, state.name, state.message)
 
     def renew_outside(self) -> None:
         """Gives every node with an outside a fresh one: the old ones ended when the engine stopped."""

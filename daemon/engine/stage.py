@@ -267,8 +267,8 @@ class Stage:
         carried = {}
         for node, part in made.items():
             before = self.plan.nodes.get(node.id)
-            if before is None:
-                continue
+            if before is None or (part.outside and before.spec is node.spec):
+                continue  # a player or recorder that begins anew has nothing to hand over
             fits = before.spec is node.spec and node.id not in order.fresh and part.core.transfers
             if fits:
                 commit.transfer(self.parts[before].core, part.core)
