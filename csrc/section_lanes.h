@@ -20,7 +20,8 @@ struct tz_lane_sections {
 	tz_lanes newer, older; /* what came out one and two steps ago */
 };
 
-TZ_INLINE void tz_lanes_set(struct tz_lane_sections *vectors, uint32_t section, uint32_t side, const struct tz_coefficients *c, struct tz_memory memory)
+TZ_INLINE void tz_lanes_set(struct tz_lane_sections *vectors, uint32_t section, uint32_t side, const struct tz_coefficients *c,
+    struct tz_memory memory)
 {
 	struct tz_lane_sections *vector = &vectors[section / 2];
 	const uint32_t lane = section % 2 * 2 + side;

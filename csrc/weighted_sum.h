@@ -46,7 +46,8 @@ TZ_INLINE void tz_sum_shares(float *restrict sum, const float *const *sources, c
 }
 
 /* One more term while its gain glides; frames ≤ glide->left. */
-TZ_INLINE void tz_add_gliding(float *restrict sum, const float *restrict source, const struct tz_ramp *gain, const struct tz_glide *glide, uint32_t frames)
+TZ_INLINE void tz_add_gliding(float *restrict sum, const float *restrict source, const struct tz_ramp *gain, const struct tz_glide *glide,
+    uint32_t frames)
 {
 	const struct tz_ramp ramp = *gain;
 	for (uint32_t frame = 0; frame < frames; frame++)

@@ -19,11 +19,13 @@ static const char *const detectors[] = {"peak", "rms", NULL};
 static const struct tz_parameter parameters[] = {
 	[THRESHOLD_DB] = {.name = "threshold_db", .kind = TZ_FLOAT, .unit = "dBFS", .minimum = -60, .maximum = 0, .initial = -20, .step = 0.1,
 	                  .help = "The level above which the sound is turned down."},
-	[RATIO] = {.name = "ratio", .kind = TZ_FLOAT, .unit = "", .flags = TZ_LOG_SCALE, .minimum = 1, .maximum = 100, .initial = 4, .step = 0.1,
+	[RATIO] = {.name = "ratio", .kind = TZ_FLOAT, .unit = "", .flags = TZ_LOG_SCALE, .minimum = 1, .maximum = 100, .initial = 4,
+	           .step = 0.1,
 	           .help = "So many dB more coming in, above the threshold, are one dB more going out."},
 	[ATTACK_MS] = {.name = "attack_ms", .kind = TZ_FLOAT, .unit = "ms", .minimum = 0, .maximum = 200, .initial = 10, .step = 0.1,
 	               .help = "How fast it turns down: the time for 63 % of the way, in dB."},
-	[RELEASE_MS] = {.name = "release_ms", .kind = TZ_FLOAT, .unit = "ms", .flags = TZ_LOG_SCALE, .minimum = 1, .maximum = 5000, .initial = 100, .step = 1,
+	[RELEASE_MS] = {.name = "release_ms", .kind = TZ_FLOAT, .unit = "ms", .flags = TZ_LOG_SCALE, .minimum = 1, .maximum = 5000, .initial = 100,
+	                .step = 1,
 	                .help = "How fast it turns up again: the time for 63 % of the way, in dB."},
 	[KNEE_DB] = {.name = "knee_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = 0, .maximum = 24, .initial = 6, .step = 0.1,
 	             .help = "Over so many dB around the threshold the ratio sets in by and by."},
@@ -32,7 +34,8 @@ static const struct tz_parameter parameters[] = {
 	[DETECTOR] = {.name = "detector", .kind = TZ_CHOICE, .unit = "", .choices = detectors, .initial = 1,
 	              .help = "What level is: the highest peak, or the mean power over 10 ms (rms; a full-scale sine counts -3 dBFS). "
 	                      "The loudest channel decides."},
-	[LOOKAHEAD_MS] = {.name = "lookahead_ms", .kind = TZ_FLOAT, .unit = "ms", .flags = TZ_STRUCTURE, .minimum = 0, .maximum = 20, .initial = 0, .step = 0.1,
+	[LOOKAHEAD_MS] = {.name = "lookahead_ms", .kind = TZ_FLOAT, .unit = "ms", .flags = TZ_STRUCTURE, .minimum = 0, .maximum = 20, .initial = 0,
+	                  .step = 0.1,
 	                  .help = "Delays the sound, not the detector, so that the gain is down before a peak comes."},
 	[MIX] = {.name = "mix", .kind = TZ_FLOAT, .unit = "", .minimum = 0, .maximum = 1, .initial = 1, .step = 0.01,
 	         .help = "How much of the output is compressed; the rest is the sound as it came."},
@@ -41,7 +44,8 @@ static const struct tz_parameter parameters[] = {
 
 static const struct tz_port ports[] = {
 	{.name = "in", .direction = TZ_INPUT, .rule = TZ_FOLLOW, .help = "The sound."},
-	{.name = "sidechain", .direction = TZ_INPUT, .rule = TZ_CONNECTED, .optional = true, .help = "If connected, its level decides instead of that of in."},
+	{.name = "sidechain", .direction = TZ_INPUT, .rule = TZ_CONNECTED, .optional = true,
+	 .help = "If connected, its level decides instead of that of in."},
 	{.name = "out", .direction = TZ_OUTPUT, .rule = TZ_FOLLOW, .help = "The sound compressed."},
 	{.name = "gain_reduction_db", .direction = TZ_OUTPUT, .signal = TZ_CONTROL, .rule = TZ_FIXED, .channels = 1,
 	 .help = "What compression does to the level in each frame, 0 or below; makeup and mix left out."},
@@ -217,7 +221,7 @@ TZ_INLINE void smooth(struct state *state, const float *wanted, float *restrict 
 	const double attack = state->attack, release = state->release;
 	double now = state->reduction;
 	for (uint32_t frame = 0; frame < frames; frame++) {
-		const double apart = wanted[frame] - now, down = attack * apart, up = release * apart;
+		const double apart = (double)wanted[frame] - now, down = attack * apart, up = release * apart;
 		now += apart < 0.0 ? down : up;
 		reduction[frame] = (float)now;
 	}

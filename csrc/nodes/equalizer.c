@@ -5,14 +5,14 @@
 #include "../section_lanes.h"
 
 enum { MOST_BANDS = 32, BAND_SECTIONS = 4 };
-enum { TYPE, FREQUENCY, GAIN_DB, Q, SLOPE, ENABLED, BAND_FIELDS }; /* the list comes first, then gain_db */
+enum { TYPE, FREQUENCY, GAIN_DB, Q, SLOPE, ENABLED, BAND_VALUES }; /* the list comes first, then gain_db */
 
 static const char *const band_types[] = {
 	[TZ_PEAKING] = "peaking", [TZ_LOW_SHELF] = "low_shelf", [TZ_HIGH_SHELF] = "high_shelf", [TZ_LOW_PASS] = "low_pass",
 	[TZ_HIGH_PASS] = "high_pass", [TZ_BAND_PASS] = "band_pass", [TZ_NOTCH] = "notch", [TZ_ALL_PASS] = "all_pass", NULL,
 };
 
-static const struct tz_parameter band[] = {
+static const struct tz_parameter band_fields[] = {
 	[TYPE] = {.name = "type", .kind = TZ_CHOICE, .unit = "", .choices = band_types, .initial = TZ_PEAKING, .help = "What the band does."},
 	[FREQUENCY] = {.name = "frequency", .kind = TZ_FLOAT, .unit = "Hz", .flags = TZ_LOG_SCALE, .minimum = 10, .maximum = 24000, .initial = 1000,
 	               .help = "Its centre, or its corner. Held below 0.49 of the sample rate."},
@@ -27,7 +27,7 @@ static const struct tz_parameter band[] = {
 };
 
 static const struct tz_parameter parameters[] = {
-	{.name = "bands", .kind = TZ_LIST, .unit = "", .fields = band, .count_minimum = 1, .count_maximum = MOST_BANDS, .count_initial = 5,
+	{.name = "bands", .kind = TZ_LIST, .unit = "", .fields = band_fields, .count_minimum = 1, .count_maximum = MOST_BANDS, .count_initial = 5,
 	 .help = "The bands, one after the other. Another number of bands is a new equalizer, which fades in and keeps the sound of those both have."},
 	{.name = "gain_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = -30, .maximum = 30, .initial = 0, .step = 0.1, .help = "The level of the whole."},
 	{0},
@@ -110,9 +110,9 @@ static void prepare(const struct tz_shape *shape, const double *values, void *bl
 {
 	struct settings *settings = block;
 	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
-	settings->factor = (float)tz_factor(values[shape->list_count * BAND_FIELDS]);
+	settings->factor = (float)tz_factor(values[shape->list_count * BAND_VALUES]);
 	for (uint32_t n = 0; n < shape->list_count; n++)
-		design_band(values + n * BAND_FIELDS, shape->sample_rate, &settings->band[n]);
+		design_band(values + n * BAND_VALUES, shape->sample_rate, &settings->band[n]);
 }
 
 /* ---- [audio] Moving ---- */
@@ -195,7 +195,8 @@ TZ_INLINE void move(const struct tz_section_glide *glide, const float *way, uint
 }
 
 /* One section over two channels (which may be one and the same), in place. */
-TZ_INLINE void step_moving(const struct moving_coefficients *moving, struct tz_memory *left, struct tz_memory *right, float *one, float *other, uint32_t frames)
+TZ_INLINE void step_moving(const struct moving_coefficients *moving, struct tz_memory *left, struct tz_memory *right, float *one, float *other,
+    uint32_t frames)
 {
 	struct tz_memory left_memory = *left, right_memory = *right;
 	for (uint32_t frame = 0; frame < frames; frame++) {
@@ -237,7 +238,8 @@ TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, 
 
 /* Up to eight sections at once over two channels (which may be one and the same). Its vectors are what every machine has, so one
  * version of it will do. */
-__attribute__((noinline)) static void run_group(struct state *state, const uint32_t *slots, uint32_t count, const uint32_t channel[2], const struct tz_lane_channels *sound)
+__attribute__((noinline)) static void run_group(struct state *state, const uint32_t *slots, uint32_t count, const uint32_t channel[2],
+    const struct tz_lane_channels *sound)
 {
 	static const struct tz_coefficients pass = {.direct = 1.0f};
 	const uint32_t vectors = (count + 1) / 2;

@@ -6,10 +6,10 @@
 #include "../weighted_sum.h"
 
 enum { MOST_INPUTS = 128 };
-enum { GAIN_DB, PAN, MUTE, SOLO, STRIP_FIELDS }; /* the list comes first, then: */
+enum { GAIN_DB, PAN, MUTE, SOLO, STRIP_VALUES }; /* the list comes first, then: */
 enum { MASTER_DB, PAN_LAW_DB };
 
-static const struct tz_parameter strip[] = {
+static const struct tz_parameter strip_fields[] = {
 	[GAIN_DB] = {.name = "gain_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = -120, .maximum = 12, .initial = 0, .step = 0.1,
 	             .help = "The level of this input."},
 	[PAN] = {.name = "pan", .kind = TZ_FLOAT, .unit = "", .minimum = -1, .maximum = 1, .initial = 0, .step = 0.01,
@@ -20,7 +20,7 @@ static const struct tz_parameter strip[] = {
 };
 
 static const struct tz_parameter parameters[] = {
-	{.name = "inputs", .kind = TZ_LIST, .unit = "", .fields = strip, .count_minimum = 1, .count_maximum = MOST_INPUTS, .count_initial = 2,
+	{.name = "inputs", .kind = TZ_LIST, .unit = "", .fields = strip_fields, .count_minimum = 1, .count_maximum = MOST_INPUTS, .count_initial = 2,
 	 .help = "One record for each input port: in_1, in_2 and so on."},
 	{.name = "gain_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = -120, .maximum = 12, .initial = 0, .step = 0.1, .help = "The level of the sum."},
 	{.name = "pan_law_db", .kind = TZ_FLOAT, .unit = "dB", .minimum = -6, .maximum = 0, .initial = -3, .step = 1.5,
@@ -82,13 +82,13 @@ static double pan_factor(double place, double law_db)
 static void prepare(const struct tz_shape *shape, const double *values, void *block)
 {
 	struct settings *settings = block;
-	const double *master = values + shape->input_count * STRIP_FIELDS;
+	const double *master = values + shape->input_count * STRIP_VALUES;
 	bool any_solo = false;
 	for (uint32_t n = 0; n < shape->input_count; n++)
-		any_solo |= values[n * STRIP_FIELDS + SOLO] != 0.0;
+		any_solo |= values[n * STRIP_VALUES + SOLO] != 0.0;
 	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
 	for (uint32_t n = 0; n < shape->input_count; n++) {
-		const double *value = values + n * STRIP_FIELDS;
+		const double *value = values + n * STRIP_VALUES;
 		if (value[MUTE] != 0.0 || (any_solo && value[SOLO] == 0.0))
 			continue; /* 0 on both sides */
 		const double level = tz_factor(value[GAIN_DB] + master[MASTER_DB]), pan = value[PAN];

@@ -66,7 +66,8 @@ static double cell_of(const struct tz_parameter *matrix, enum how how)
 	if (how == MAXIMUM)
 		return matrix->maximum;
 	const uint32_t kind = how == ANYHOW ? below(3) : how;
-	return kind == 0 ? NAN : kind == 1 ? -INFINITY : between(matrix->minimum, matrix->maximum);
+	const double unlike[] = {(double)NAN, -(double)INFINITY}; /* not given, off */
+	return kind < 2 ? unlike[kind] : between(matrix->minimum, matrix->maximum);
 }
 
 struct settings_values {
@@ -140,7 +141,8 @@ __attribute__((noinline)) static void *zeroed(size_t size)
 	return memset(block, 0, size);
 }
 
-static uint32_t channels_of(const struct tz_node_type *type, const struct tz_port *port, const struct settings_values *values, uint32_t width, uint32_t widest)
+static uint32_t channels_of(const struct tz_node_type *type, const struct tz_port *port, const struct settings_values *values, uint32_t width,
+                            uint32_t widest)
 {
 	switch (port->rule) {
 	case TZ_FIXED: return port->channels;
