@@ -15,9 +15,6 @@ from tonnetz.rpc.method_table import load_methods
 from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .engine.core import ClockKind
-from .graph.document import parse_document
-from .graph.rules import Limits
-from .node_catalogue import load_catalogue
 from .problems import Refusal
 from .session import Session
 from .settings import Settings, file_mode, load_settings, socket_path
@@ -37,7 +34,7 @@ def main() -> None:
     try:
         settings = load_settings(arguments.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None))
         if arguments.check:
-            _check(settings)
+            asyncio.run(_check(settings))
             sys.stdout.write(f"{arguments.config or 'the default configuration'} is fine.\n")
             return
         raise SystemExit(asyncio.run(_serve(settings)))
@@ -69,15 +66,17 @@ def _explain(refusal: Refusal) -> None:
         sys.stderr.write(f"  {problem.where}: {problem.message}\n")
 
 
-def _check(settings: Settings) -> None:
-    catalogue, _ = load_catalogue()
-    parse_document(settings.graph or {"version": 1}, catalogue, Limits())
+async def _check(settings: Settings) -> None:
+    """Makes all that the configuration asks for, and starts nothing."""
+    session = _session(settings, "step")
+    try:
+        await _load_graph(session, settings)
+    finally:
+        await session.close()
 
 
-async def _serve(settings: Settings) -> int:
-    """Runs until told to stop; the exit status."""
-    clock: ClockKind = "internal" if settings.engine.clock == "auto" else settings.engine.clock
-    session = Session(
+def _session(settings: Settings, clock: ClockKind) -> Session:
+    return Session(
         sample_rate=settings.engine.sample_rate,
         block_frames=settings.engine.block_frames,
         clock=clock,
@@ -86,10 +85,20 @@ async def _serve(settings: Settings) -> int:
             play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)
         ),
     )
+
+
+async def _load_graph(session: Session, settings: Settings) -> None:
+    if settings.graph:
+        await session.load(settings.graph, caller=Caller("configuration", "admin", "startup"), label="start")
+
+
+async def _serve(settings: Settings) -> int:
+    """Runs until told to stop; the exit status."""
+    told_to_stop = _signals()
+    session = _session(settings, "internal" if settings.engine.clock == "auto" else settings.engine.clock)
     doors: list[UnixSocketDoor] = []
     try:
-        if settings.graph:
-            await session.load(settings.graph, caller=Caller("configuration", "admin", "startup"), label="start")
+        await _load_graph(session, settings)
         if settings.doors.socket:
             door = UnixSocketDoor(
                 session,
@@ -108,7 +117,7 @@ async def _serve(settings: Settings) -> int:
             session.engine.sample_rate,
             session.engine.block_frames,
         )
-        await _until_told_to_stop()
+        await told_to_stop.wait()
         log.info("stopping: files are being finished")
     except SocketInUse as error:
         log.error("%s", error)
@@ -123,12 +132,13 @@ async def _serve(settings: Settings) -> int:
     return 0
 
 
-async def _until_told_to_stop() -> None:
+def _signals() -> asyncio.Event:
+    """Set when the process is told to stop. From the first moment on: files are begun before the daemon is ready."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    await told.wait()
+    return told
 
 
 if __name__ == "__main__":
