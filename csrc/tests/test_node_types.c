@@ -324,14 +324,42 @@ static void try_type(const struct tz_node_type *type, enum how how)
 	drop(cut);
 }
 
+/* A stereo node whose sound is taken over by one of the same settings and width, or a mono one by a stereo one that is fed the same in
+ * both channels: every channel of the successor goes on as the predecessor would have. */
+static void try_succession(const struct tz_node_type *type, bool wider)
+{
+	static struct settings_values values;
+	values.records = some_records(type, ANYHOW);
+	fill(type, ANYHOW, NULL, &values);
+	struct node *node = make(type, &values, NULL, wider ? 1 : 2);
+	struct node *successor = wider ? make(type, &values, NULL, 2) : make(type, &values, node, 0);
+	make_noise();
+	for (uint32_t port = 0; wider && port < MOST_PORTS; port++)
+		memcpy(heard[port][1], heard[port][0], sizeof heard[port][0]);
+	play(node, 0, FRAMES / 2, true, true);
+	type->transfer(successor->state, node->state);
+	play(node, FRAMES / 2, FRAMES, true, true);
+	play(successor, FRAMES / 2, FRAMES, true, true);
+	for (uint32_t p = 0; p < node->shape.output_count; p++)
+		for (uint32_t c = 0; c < successor->outputs[p]; c++)
+			CHECK(memcmp(successor->sound[p][c] + FRAMES / 2, node->sound[p][c < node->outputs[p] ? c : 0] + FRAMES / 2,
+			             FRAMES / 2 * sizeof(float)) == 0);
+	drop(node);
+	drop(successor);
+}
+
 int main(void)
 {
 	uint32_t tried = 0;
 	for (const struct tz_node_type *const *type = __start_tz_node_types; type < __stop_tz_node_types; type++) {
 		if ((*type)->flags & TZ_USES_RING || !(*type)->parameters)
 			continue;
-		for (uint32_t n = 0; n < CASES; n++)
+		const bool follows = (*type)->ports->direction == TZ_INPUT && (*type)->ports->rule == TZ_FOLLOW;
+		for (uint32_t n = 0; n < CASES; n++) {
 			try_type(*type, n < ANYHOW ? (enum how)n : ANYHOW);
+			if ((*type)->transfer)
+				try_succession(*type, follows && n % 2);
+		}
 		tried++;
 	}
 	CHECK(tried >= 7);
