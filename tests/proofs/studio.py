@@ -14,17 +14,18 @@ from tonnetz.daemon.graph.edits import AnyEdit, Connect, Disconnect
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.session import Session
 
-from ..recordings import Recorders, Samples, joined
+from ..recordings import Recorders, Recording, Samples, joined
 
 CALLER = Caller("proof", "admin", "test")
 
 
 class Studio:
-    """A running session. `recordings` are there once it has ended."""
+    """A running session. `files` and, put together, `recordings` are there once it has ended."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.recorders = Recorders(session)
+        self.files: dict[str, list[Recording]] = {}
         self.recordings: dict[str, Samples] = {}
 
     async def apply(self, edits: Sequence[AnyEdit], fade_ms: float | None = 0) -> Receipt:
@@ -45,7 +46,8 @@ async def studio(
         await session.runtime.start()
         yield made
         await session.runtime.stop()
-        for node_id, pieces in made.recorders.read().items():
+        made.files = made.recorders.read()
+        for node_id, pieces in made.files.items():
             whole = joined(node_id, pieces)
             assert (whole.begin, whole.end) == (0, session.engine.frame), node_id
             made.recordings[node_id] = whole.samples

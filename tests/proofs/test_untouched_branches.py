@@ -3,33 +3,20 @@ the same however it came about."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from tonnetz.daemon.engine.core import ClockKind
 from tonnetz.daemon.graph.document import to_document
-from tonnetz.daemon.graph.edits import (
-    AddNode,
-    AnyEdit,
-    BypassNode,
-    ConfigureNode,
-    Connect,
-    Disconnect,
-    MoveNode,
-    RemoveNode,
-    RenameNode,
-    ReplaceNode,
-)
-from tonnetz.daemon.graph.rules import Limits
-from tonnetz.daemon.graph.transaction import apply_edits
-from tonnetz.daemon.problems import Refusal
-from tonnetz.daemon.session import Session
+from tonnetz.daemon.graph.edits import Connect, Disconnect
 
 from ..recordings import Samples
-from .studio import Studio, document, node, recorder, studio
+from .storm import STATELESS, Storm
+from .studio import document, node, recorder, studio
 
 BLOCKS = 400
 KEPT = [
@@ -53,89 +40,11 @@ WIRES = (
     "mix.out > kept.in",
 )
 UNTOUCHED = {"noise", "sweep", "eq", "squeeze", "late", "mix", "kept"}
-TYPES = ("tone", "gain", "gain", "mixer", "equalizer", "delay", "compressor", "channel_map", "null_output")
 
 
-class Storm:
-    """Random transactions that leave some nodes, and what they hear, alone. They may listen to these."""
-
-    def __init__(self, session: Session, seed: int, untouched: set[str], types: tuple[str, ...] = TYPES) -> None:
-        self.session = session
-        self.chance = random.Random(seed)
-        self.untouched = untouched
-        self.types = types
-
-    async def rage(self, made: Studio) -> bool:
-        """Applies a transaction with some fade or other; whether it was accepted."""
-        try:
-            await made.apply(self.transaction(), self.chance.choice([None, 0.0, 1.0, 5.0, 30.0]))
-        except Refusal as refusal:
-            kinds = {problem.kind for problem in refusal.problems}
-            if kinds != {"channel_mismatch"}:  # what would meet around bypassed nodes is found only then
-                raise
-            return False
-        return True
-
-    def transaction(self) -> list[AnyEdit]:
-        """Some edits that are accepted, tried out on a copy."""
-        while True:
-            edits = [edit for _ in range(self.chance.randint(1, 4)) if (edit := self.edit())]
-            try:
-                apply_edits(self.session.graph, edits, self.session.catalogue, Limits())
-            except Refusal:
-                continue
-            if edits:
-                return edits
-
-    def edit(self) -> AnyEdit | None:
-        """One edit; it may not hold."""
-        chance, graph = self.chance, self.session.graph
-        wild = sorted(set(graph.nodes) - self.untouched - {"wild"})
-        if len(wild) < 3 or (len(wild) < 10 and chance.random() < 0.3):
-            return AddNode(type=chance.choice(self.types))
-        some = chance.choice(wild)
-        match chance.randrange(14):
-            case 0:
-                return RemoveNode(id=some, strategy=chance.choice(["fade", "immediate", "bridge"]))
-            case 1 | 2:
-                own = [wire.id for wire in graph.connections.values() if wire.target_node not in self.untouched]
-                return Disconnect(id=chance.choice(sorted(own))) if own else None
-            case 3 | 4:
-                return self.configuration(some)
-            case 5:
-                return BypassNode(id=some, bypass=chance.random() < 0.5)
-            case 6:
-                return ReplaceNode(id=some, type=chance.choice(self.types))
-            case 7:
-                return MoveNode(id=some, x=chance.random(), y=0)
-            case 8:
-                return RenameNode(id=some, label=f"number {chance.random()}")
-        source = chance.choice([name for name in graph.nodes if name not in ("kept", "wild")])
-        return self.connection(source, chance.choice([*wild, "wild", "wild"]))
-
-    def connection(self, source: str, target: str) -> Connect:
-        kind = self.session.graph.nodes[target].type
-        ports = {"mixer": ["in_1", "in_2"], "compressor": ["in", "sidechain"]}.get(kind, ["in"])
-        return Connect(source=f"{source}.out", target=f"{target}.{self.chance.choice(ports)}")
-
-    def configuration(self, name: str) -> ConfigureNode:
-        chance = self.chance
-        changes: dict[str, list[dict[str, Any]]] = {
-            "tone": [{"frequency": chance.uniform(50, 5000)}, {"wave": "white"}, {"channels": chance.choice([1, 2])}],
-            "gain": [{"gain_db": chance.uniform(-20, 6)}, {"mute": chance.random() < 0.5}, {"invert": True}],
-            "mixer": [{"inputs": {"0": {"pan": chance.uniform(-1, 1)}}}, {"inputs": [{}, {}, {"solo": True}]}],
-            "equalizer": [{"bands": {"0": {"gain_db": chance.uniform(-9, 9)}}}, {"bands": [{}] * chance.randint(1, 4)}],
-            "delay": [{"time_ms": chance.uniform(0, 200)}, {"max_ms": 300}, {"feedback": chance.random() * 0.9}],
-            "compressor": [{"ratio": chance.uniform(1, 9)}, {"lookahead_ms": chance.choice([0, 2, 4])}],
-            "channel_map": [{"matrix_db": [[0, -6], [None, 0]]}, {"in_channels": 1}],
-            "null_output": [{}],
-        }
-        return ConfigureNode(id=name, config=chance.choice(changes[self.session.graph.nodes[name].type]))
-
-
-async def undisturbed(folder: Path) -> Samples:
+async def undisturbed(folder: Path, blocks: int = BLOCKS) -> Samples:
     async with studio(folder, document(KEPT, *WIRES)) as made:
-        await made.session.runtime.step(BLOCKS)
+        await made.session.runtime.step(blocks)
     return made.recordings["kept"]
 
 
@@ -143,11 +52,11 @@ async def undisturbed(folder: Path) -> Samples:
 async def test_a_branch_beside_a_storm_of_edits_is_the_same_to_the_bit(seed: int, tmp_path: Path) -> None:
     calm = await undisturbed(tmp_path / "calm")
     async with studio(tmp_path / "storm", document(KEPT, *WIRES)) as made:
-        storm = Storm(made.session, seed, UNTOUCHED)
+        storm = Storm(made, seed, UNTOUCHED)
         left, transactions = BLOCKS, 0
         while left:
             for _ in range(storm.chance.randint(0, 3)):
-                transactions += await storm.rage(made)
+                transactions += await storm.rage()
             blocks = min(left, storm.chance.randint(1, 6))
             await made.session.runtime.step(blocks)
             left -= blocks
@@ -156,7 +65,42 @@ async def test_a_branch_beside_a_storm_of_edits_is_the_same_to_the_bit(seed: int
     np.testing.assert_array_equal(made.recordings["kept"], calm)
 
 
-STATELESS = ("gain", "gain", "mixer", "mixer", "channel_map")
+@pytest.mark.parametrize("clock", ["internal", "freewheel"])
+async def test_so_it_is_while_an_audio_thread_runs(clock: ClockKind, tmp_path: Path) -> None:
+    """Three crowds at once; plans are adopted and cleared away whenever the threads happen to meet."""
+
+    async def crowd(storm: Storm) -> int:
+        accepted = 0
+        while made.session.revision < 150:
+            accepted += await storm.rage()
+        return accepted
+
+    async with studio(tmp_path / "storm", document(KEPT, *WIRES), clock=clock) as made:
+        assert sum(await asyncio.gather(*(crowd(Storm(made, seed, UNTOUCHED)) for seed in range(3)))) > 120
+    assert np.ptp(made.recordings["wild"]) > 0.1, "the storm was not heard"
+    heard = made.recordings["kept"]
+    np.testing.assert_array_equal(heard, await undisturbed(tmp_path / "calm", heard.shape[1] // 256))
+
+
+async def test_so_it_is_when_the_engine_is_held_and_stopped_and_goes_on(tmp_path: Path) -> None:
+    """A stop completes the files; the next ones begin at the frame where these end. Nodes keep what they remember."""
+    async with studio(tmp_path / "storm", document(KEPT, *WIRES)) as made:
+        storm, runtime = Storm(made, 1, UNTOUCHED), made.session.runtime
+        for number, halt in enumerate([runtime.pause, runtime.stop, runtime.stop, runtime.pause] * 5):
+            for _ in range(2):
+                await storm.rage()
+            await runtime.step(15)
+            await halt()
+            await storm.rage()
+            if number % 2:
+                await runtime.start()
+            else:
+                await runtime.step(5)  # starts it too
+            made.recorders.note()
+    assert len(made.files["kept"]) == 11
+    np.testing.assert_array_equal(made.recordings["kept"], await undisturbed(tmp_path / "calm", 20 * 15 + 10 * 5))
+
+
 SOURCES = [
     node("one", "tone", wave="white", seed=1, level_db=-12, channels=1),
     node("two", "tone", wave="white", seed=2, level_db=-12, channels=2),
@@ -170,9 +114,9 @@ async def test_a_graph_sounds_the_same_however_it_came_about(seed: int, tmp_path
     """After a storm has settled it gives, to the bit, what its document gives when it is loaded afresh: no wire is left
     over or missing, every gain has arrived, and even the order in which floats are added is the same."""
     async with studio(tmp_path / "long", document(SOURCES, "one.out > wild.in")) as made:
-        storm = Storm(made.session, seed, {"one", "two", "three"}, STATELESS)
+        storm = Storm(made, seed, {"one", "two", "three"}, STATELESS)
         while made.session.revision < 60 or len(made.session.graph.connections) < 8:
-            await storm.rage(made)
+            await storm.rage()
             await made.session.runtime.step(storm.chance.randint(0, 4))
         await made.session.runtime.step(20)  # 5120 frames: all fades and glides are over
         settled = made.session.engine.frame
