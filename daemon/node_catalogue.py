@@ -13,15 +13,19 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from . import node_types
-from .endpoints.endpoint import Endpoint, Surroundings
+from .endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from .engine.core import catalogue_json
 from .graph.spec import Catalogue, NodeSpec, ParameterSpec, PortSpec
+from .problems import Problem
 
 
 class OutsideType(Protocol):
     """A file of `daemon/node_types`: a node type whose sound comes from or goes to the outside."""
 
     SPEC: NodeSpec
+
+    def check(self, config: Mapping[str, Any], media: MediaRoots) -> list[Problem]:
+        """What keeps an endpoint from working by a complete configuration, as far as that can be told beforehand."""
 
     def open_endpoint(self, node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint: ...
 

@@ -35,7 +35,7 @@ from .graph.spec import Catalogue
 from .graph.transaction import Accepted, apply_edits
 from .history import Entry, History
 from .node_catalogue import OutsideType, load_catalogue
-from .problems import Refusal, refuse
+from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
 from .view import view
@@ -111,6 +111,7 @@ class Session:
         type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves.
         """
         accepted = self._accept(edits, base_revision, strict)
+        self._check_outside(accepted)
         before, after = self.graph, accepted.graph
         generations = self._next_generations(accepted)
         fresh = frozenset(edit.id for edit in edits if isinstance(edit, AddNode) and edit.id is not None)
@@ -170,9 +171,26 @@ class Session:
             message = f"The edits no longer hold. {moved}. {refusal.message}"
             raise Refusal("conflict", message, refusal.problems, revision=self.revision, changes=between) from refusal
 
+    def _check_outside(self, accepted: Accepted) -> None:
+        """Asks the outside of each node whose configuration is new whether it could work by it, before it is made."""
+        problems: list[Problem] = []
+        for node_id in accepted.touched:
+            old, new = self.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
+            outside = self._outside_types.get(new.type)
+            if outside is None or (old is not None and old.config is new.config):
+                continue
+            place = max(index for index, name in enumerate(accepted.ids) if name == node_id)
+            problems += (
+                msgspec.structs.replace(problem, where=f"edits[{place}].{problem.where}")
+                for problem in outside.check(new.config, self.media)
+            )
+        if problems:
+            only_forbidden = all(problem.kind == "forbidden" for problem in problems)
+            raise refuse("forbidden" if only_forbidden else "invalid_config", problems)
+
     def _next_generations(self, accepted: Accepted) -> dict[str, int]:
         """A node that is added or replaced, or whose outside has to begin anew, gets another node object."""
-        anew = set(accepted.renewed)
+        anew = set(accepted.renewed | accepted.acted)
         for node_id in accepted.touched:
             old, new = self.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
             outside = self._outside_types.get(new.type)

@@ -5,6 +5,7 @@ the bounds.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,3 +65,12 @@ def _real(path: Path) -> Path:
 
 def _forbidden(message: str) -> Refusal:
     return Refusal("forbidden", f"{_WHERE}: {message}", [Problem("forbidden", message, _WHERE)])
+
+
+def forbidden(resolve: Callable[[], object]) -> Sequence[Problem]:
+    """What resolving a path is refused for; nothing where it is not."""
+    try:
+        resolve()
+    except Refusal as refusal:
+        return refusal.problems
+    return ()

@@ -33,6 +33,7 @@ class ParameterSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     choices: tuple[str, ...] = ()
     structure: bool = False  # a change makes a new node object, which takes over with a cross-fade
     secret: bool = False  # written, never read back
+    momentary: bool = False  # giving it is an act (a jump to a place), also with the value it has
     optional: bool = False  # null is a value of its own ("none"), not a request for the default
     fields: tuple[ParameterSpec, ...] = ()  # of a list's records
     count_minimum: int = 0

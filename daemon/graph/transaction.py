@@ -30,6 +30,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     inverse: tuple[AnyEdit, ...]  # applied to `graph`, they give back the graph before
     ids: tuple[str, ...]  # per edit: the node or connection that it made or touched
     touched: frozenset[str]  # nodes of the new graph that are new, changed in what sounds, or otherwise connected
+    acted: frozenset[str]  # of those, the ones that were given a momentary parameter
     renewed: frozenset[str]  # of those, the ones whose id named another node object before
     reshaped: frozenset[str]  # nodes in both graphs that now have other channels than before
     strategies: Mapping[str, Strategy]  # how the nodes of the old graph that are gone, or renewed, leave
@@ -54,7 +55,8 @@ def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, li
         graph=result,
         inverse=tuple(edit for undo in reversed(work.undo) for edit in undo),
         ids=tuple(work.ids),
-        touched=frozenset(name for name in work.sounding | fresh | draft.rewired if name in result.nodes),
+        touched=frozenset(name for name in work.sounding | work.acted | fresh | draft.rewired if name in result.nodes),
+        acted=frozenset(name for name in work.acted if name in result.nodes),
         renewed=frozenset(name for name in fresh if name in graph.nodes),
         reshaped=_reshaped(before, resolve_channels(result, catalogue)),
         strategies=work.strategies,

@@ -64,6 +64,7 @@ class Work:
         self.numbers: dict[str, int] = {}  # type -> the number its next nameless node may try first
         # Of the nodes of the draft:
         self.sounding: set[str] = set()  # bypassed or configured
+        self.acted: set[str] = set()  # given a momentary parameter
         self.relaid: set[str] = set()  # new, or perhaps of other ports or channels
         self.strategies: dict[str, Strategy] = {}
 
@@ -214,11 +215,13 @@ class Work:
             self.unsure.add(node.id)
             return node.id, []
         changed = {key: node.config[key] for key, value in config.items() if value != node.config[key]}
+        spec = self.catalogue[node.type]
+        if any(parameter.momentary and parameter.name in edit.config for parameter in spec.parameters):
+            self.acted.add(node.id)
         if not changed:
             return node.id, []
         self.draft.put(msgspec.structs.replace(node, config=config))
         self.sounding.add(node.id)
-        spec = self.catalogue[node.type]
         old, new = layout(spec, node.config), layout(spec, config)
         if old is not new or any(name in changed for name in new.parameters):
             self.relay(node.id)

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from ..endpoints.endpoint import Endpoint, Surroundings
+from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from ..endpoints.file_reading import FileReading
+from ..endpoints.media_roots import forbidden
 from ..endpoints.passage import ReadingSettings
 from ..graph.spec import NodeSpec, ParameterSpec, PortSpec
-from ..problems import Problem, refuse
+from ..problems import Problem
 
 _LONGEST_S = 864000.0  # ten days
 
@@ -91,6 +92,7 @@ SPEC = NodeSpec(
             kind="float",
             unit="s",
             optional=True,
+            momentary=True,
             minimum=0,
             maximum=_LONGEST_S,
             core=False,
@@ -122,31 +124,26 @@ SPEC = NodeSpec(
 )
 
 
-def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint:
-    """A player for a complete configuration.
-
-    Refusal: there is nothing to play by it, or the path leads out of media.play_roots.
-    """
-    _check(config)
-    settings = msgspec.convert(config, ReadingSettings)
-    surroundings.media.to_play(settings.path)
-    return FileReading(node_id, settings, surroundings)
-
-
-def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether it takes another player. Refusal where `new` makes no sense."""
-    _check(new)
-    return (old["path"], old["position_s"]) != (new["path"], new["position_s"])
-
-
-def _check(config: Mapping[str, Any]) -> None:
+def check(config: Mapping[str, Any], media: MediaRoots) -> list[Problem]:
+    """What is wrong with a complete configuration: no file named, an empty passage, a path out of media.play_roots."""
     problems = []
     if not config["path"].strip():
         problems.append(Problem("missing", "path names no file. Give one, such as 'jingle.wav'.", "config.path"))
+    else:
+        problems += forbidden(lambda: media.to_play(config["path"]))
     start, end = config["start_s"], config["end_s"]
     if end is not None and end <= start:
         order = f"end_s ({end:g} s) must lie behind start_s ({start:g} s)"
         message = f"{order}. Give a later one, or null for the end of the file."
         problems.append(Problem("out_of_range", message, "config.end_s", {"minimum": start}))
-    if problems:
-        raise refuse("invalid_config", problems)
+    return problems
+
+
+def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint:
+    """A player for a complete configuration that was checked."""
+    return FileReading(node_id, msgspec.convert(config, ReadingSettings), surroundings)
+
+
+def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether it takes another player: another file, or a jump."""
+    return (old["path"], old["position_s"]) != (new["path"], new["position_s"])

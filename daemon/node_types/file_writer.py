@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
-from ..endpoints.endpoint import Endpoint, Surroundings
+from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from ..endpoints.file_recording import FileRecording, RecordingSettings
+from ..endpoints.media_roots import forbidden
 from ..endpoints.recording_path import RecordingPath, flaw_in_path
 from ..graph.spec import NodeSpec, ParameterSpec, PortSpec
-from ..problems import Problem, refuse
+from ..problems import Problem
 
 SPEC = NodeSpec(
     type="file_writer",
@@ -115,32 +115,13 @@ SPEC = NodeSpec(
 )
 
 
-def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint:
-    """A recorder for a complete configuration.
-
-    Refusal: nothing could be recorded by it, or the path leads out of media.record_root.
-    """
-    _check(config)
-    settings = msgspec.convert(config, RecordingSettings)
-    RecordingPath(settings.path, settings.format, surroundings.media).check()
-    return FileRecording(node_id, settings, surroundings)
-
-
-def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether it takes another recorder. Refusal where `new` makes no sense.
-
-    The recorder itself changes over to another path at a frame. Only a path that could lead out of media.record_root is
-    left to open_endpoint, which can refuse it before anything has changed.
-    """
-    _check(new)
-    path = PurePath(new["path"])
-    return bool(old["path"] != new["path"] and (path.is_absolute() or ".." in path.parts))
-
-
-def _check(config: Mapping[str, Any]) -> None:
+def check(config: Mapping[str, Any], media: MediaRoots) -> list[Problem]:
+    """What is wrong with a complete configuration: what the format can't hold, a path out of media.record_root."""
     problems = []
     if flaw := flaw_in_path(config["path"], config["format"]):
         problems.append(Problem("wrong_type", flaw, "config.path"))
+    else:
+        problems += forbidden(RecordingPath(config["path"], config["format"], media).check)
     if config["format"] == "flac" and config["subtype"] == "float":
         message = "flac holds whole numbers only: choose pcm_16 or pcm_24 as subtype, or wav as format."
         problems.append(Problem("out_of_range", message, "config.subtype", {"choices": ["pcm_16", "pcm_24"]}))
@@ -148,5 +129,14 @@ def _check(config: Mapping[str, Any]) -> None:
     if config["channels"] > most:
         message = f"{config['format']} takes at most {most} channels: set fewer, or choose wav as format."
         problems.append(Problem("out_of_range", message, "config.channels", {"maximum": most}))
-    if problems:
-        raise refuse("invalid_config", problems)
+    return problems
+
+
+def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint:
+    """A recorder for a complete configuration that was checked."""
+    return FileRecording(node_id, msgspec.convert(config, RecordingSettings), surroundings)
+
+
+def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:  # noqa: ARG001 - every node type is asked
+    """Whether it takes another recorder: never. It changes over to another path or format by itself, at a frame."""
+    return False
