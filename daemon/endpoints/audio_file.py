@@ -26,7 +26,7 @@ _KINDS = "WAV, FLAC, MP3, Ogg (Vorbis, Opus, FLAC), AAC/M4A, AIFF, CAF or Matros
 # decoded and dropped after a seek: Opus needs 0.3 s to come back bit for bit, FLAC seeks up to 0.1 s late
 _PREROLL_S = 1
 _PIECE_S = 0.1  # a block; smaller ones would take the interpreter lock more often than the work is worth
-_HOLE_S = Fraction(2, 1000)  # time stamps in milliseconds may jump by one
+_HOLE_S = 0.002  # time stamps in milliseconds may jump by one
 _PLANES = 7  # PyAV reads no more planes of a frame than that
 
 # FFmpeg keeps 24 bits in the upper part of s32
@@ -188,7 +188,8 @@ class AudioFile:
     def _decoded(self) -> Iterator[AudioFrame]:
         """Frames from where the container stands to its end. What can't be decoded is counted and left out."""
         packets = self._container.demux(self._stream)
-        due: Fraction | None = None
+        unit = float(self._stream.time_base or 0)
+        due_s: float | None = None
         while True:
             try:
                 packet = next(packets, None)
@@ -201,10 +202,10 @@ class AudioFile:
                 self.damaged += 1
                 continue  # a demuxer that failed has ended
             for frame in frames:
-                begins = _time(frame)
-                if due is not None and begins > due + _HOLE_S:
+                begins_s = (frame.pts or 0) * unit
+                if due_s is not None and begins_s > due_s + _HOLE_S:
                     self.damaged += 1
-                due = begins + Fraction(frame.samples, frame.sample_rate)
+                due_s = begins_s + frame.samples / frame.sample_rate
                 yield frame
 
     def _check(self, frame: AudioFrame) -> None:

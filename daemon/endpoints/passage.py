@@ -4,7 +4,7 @@ meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Literal
 
 import msgspec
@@ -42,6 +42,8 @@ class Piece(msgspec.Struct, frozen=True):
 
 
 class _Kept(msgspec.Struct, frozen=True):
+    """All of the file from `start` to where it ended, under this `end`."""
+
     start: int
     end: int | None
     block: Samples
@@ -60,33 +62,33 @@ def pieces(file: AudioFile, settings: Callable[[], ReadingSettings], at: int) ->
             times = -(-round(REPEAT_S * file.rate) // frames)
             yield Piece(np.tile(kept.block, (1, times)), at, jumps=True, period=frames)
         else:
-            blocks: list[Samples] | None = []
-            played = 0
-            for piece in _once(file, settings, at):
-                yield piece
-                played += piece.block.shape[1]
-                if blocks is not None:
-                    blocks.append(piece.block)
-                if played > SHORT_S * file.rate:
-                    blocks = None
-            if played == 0 and settings().loop and at == _start(file, settings()):
-                raise UnreadableFile(_nothing_to_loop(file, settings()))
-            kept = _Kept(at, _end(file, settings()), np.concatenate(blocks, axis=1)) if blocks and played else None
+            kept = yield from _once(file, settings, at)
         if not settings().loop:
             return
         at = _start(file, settings())
 
 
-def _once(file: AudioFile, settings: Callable[[], ReadingSettings], at: int) -> Iterator[Piece]:
-    jumps = True
-    for block in file.blocks(at):
+def _once(file: AudioFile, settings: Callable[[], ReadingSettings], start: int) -> Generator[Piece, None, _Kept | None]:
+    """Plays from frame `start` to the end; then gives what it has played, unless that was long or nothing."""
+    blocks: list[Samples] | None = []
+    at, end, found = start, None, 0
+    for block in file.blocks(start):
+        found += block.shape[1]
         end = _end(file, settings())
-        if end is not None and at + block.shape[1] >= end:
-            yield Piece(block[:, : max(end - at, 0)], at, jumps)
-            return
-        yield Piece(block, at, jumps)
+        if end is not None:
+            block = block[:, : max(end - at, 0)]
+        yield Piece(block, at, jumps=at == start)
         at += block.shape[1]
-        jumps = jumps and block.shape[1] == 0
+        if blocks is not None:
+            blocks.append(block)
+        if at - start > SHORT_S * file.rate:
+            blocks = None
+        if end is not None and at >= end:
+            break
+    else:
+        if found == 0 and settings().loop and start == _start(file, settings()):
+            raise UnreadableFile(_nothing_to_loop(file, settings()))
+    return _Kept(start, end, np.concatenate(blocks, axis=1)) if blocks and at > start else None
 
 
 def _start(file: AudioFile, settings: ReadingSettings) -> int:
@@ -94,7 +96,10 @@ def _start(file: AudioFile, settings: ReadingSettings) -> int:
 
 
 def _end(file: AudioFile, settings: ReadingSettings) -> int | None:
-    return None if settings.end_s is None else round(settings.end_s * file.rate)
+    """At least a frame behind the start, however short the passage."""
+    if settings.end_s is None:
+        return None
+    return max(round(settings.end_s * file.rate), _start(file, settings) + 1)
 
 
 def _nothing_to_loop(file: AudioFile, settings: ReadingSettings) -> str:

@@ -82,7 +82,11 @@ def to_codes(block: Samples, subtype: PcmSubtype) -> tuple[NDArray[np.int32], in
     """
     scale = FULL_SCALE[subtype]
     scaled = block * np.float32(scale)
-    clipped = int(np.count_nonzero(np.abs(block) > 1))
     np.rint(scaled, out=scaled)
-    np.clip(scaled, -scale, scale - 1, out=scaled)
-    return np.nan_to_num(scaled, copy=False, nan=0.0).astype(np.int32), clipped
+    clipped = 0
+    if not np.max(np.abs(block), initial=0) <= 1:  # so it is with NaN, too
+        clipped = int(np.count_nonzero(np.abs(block) > 1))
+        np.nan_to_num(scaled, copy=False, nan=0.0)
+        np.maximum(scaled, -scale, out=scaled)
+    np.minimum(scaled, scale - 1, out=scaled)
+    return scaled.astype(np.int32), clipped

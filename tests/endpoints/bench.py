@@ -36,7 +36,9 @@ def noise(frames: int, channels: int = 2, bits: int = 24, seed: int = 1) -> Samp
 def sweep(frames: int, channels: int = 2, rate: int = RATE) -> Samples:
     """Sines that glide from 300 Hz upward, another one in every channel: any shift in time would be seen."""
     at = np.arange(frames) / rate
-    return np.stack([0.4 * np.sin(2 * np.pi * (300 + 70 * c + 400 * at) * at) for c in range(channels)]).astype(np.float32)
+    return np.stack([0.4 * np.sin(2 * np.pi * (300 + 70 * c + 400 * at) * at) for c in range(channels)]).astype(
+        np.float32
+    )
 
 
 # ---- Files -----------------------------------------------------------------------------------------------------------

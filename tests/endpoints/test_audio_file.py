@@ -154,7 +154,11 @@ def test_what_is_no_sound_file(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("This is not a sound." * 100)
     (tmp_path / "empty.wav").touch()
     (tmp_path / "folder").mkdir()
-    for name, message in (("text.wav", "is not a sound file"), ("empty.wav", "is not a sound"), ("folder", "is a folder")):
+    for name, message in (
+        ("text.wav", "is not a sound file"),
+        ("empty.wav", "is not a sound"),
+        ("folder", "is a folder"),
+    ):
         with pytest.raises(UnreadableFile, match=message):
             AudioFile(tmp_path / name)
     with pytest.raises(FileNotFoundError):

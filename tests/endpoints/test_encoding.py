@@ -23,7 +23,12 @@ FRAMES = 2 * RATE + 77
 
 
 def begun(
-    file: RawFile, kind: tuple[str, str], channels: int = 2, rate: int = RATE, subtype: str = "pcm_24", kbps: int | None = None
+    file: RawFile,
+    kind: tuple[str, str],
+    channels: int = 2,
+    rate: int = RATE,
+    subtype: str = "pcm_24",
+    kbps: int | None = None,
 ) -> EncodedFile:
     return EncodedFile(file, ENCODINGS[kind], rate, channels, subtype, kbps)
 
@@ -154,7 +159,10 @@ def test_too_many_channels_are_refused(tmp_path: Path) -> None:
     message = "libmp3lame takes at most 2 channels, this recorder has 3. Choose format wav"
     with closing(create(tmp_path / "a.mp3")) as file, pytest.raises(CannotEncode, match=message):
         begun(file, ("mp3", ".mp3"), 3)
-    with closing(create(tmp_path / "a.flac")) as file, pytest.raises(CannotEncode, match="flac takes at most 8 channels"):
+    with (
+        closing(create(tmp_path / "a.flac")) as file,
+        pytest.raises(CannotEncode, match="flac takes at most 8 channels"),
+    ):
         begun(file, ("flac", ".flac"), 9)
 
 

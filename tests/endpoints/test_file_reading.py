@@ -190,9 +190,7 @@ def test_a_loop_neither_lacks_nor_doubles_a_frame(
 ) -> None:
     path = write_sound(place.folder / name, noise(frames), subtype="PCM_24")
     once = read_sound(path)[:, start:end]
-    endpoint = started(
-        place, path=name, loop=True, start_s=start / RATE, end_s=None if end is None else end / RATE
-    )
+    endpoint = started(place, path=name, loop=True, start_s=start / RATE, end_s=None if end is None else end / RATE)
     wanted = min(max(2 * once.shape[1], RATE), 2 * once.shape[1] + RATE) + 1234
     block = take(endpoint, wanted)
     finish(endpoint)
@@ -297,6 +295,15 @@ def test_the_position_is_that_of_the_sound_played_last(place: Place) -> None:
     finish(endpoint)
 
 
+def test_the_position_after_a_jump_and_a_loop(place: Place) -> None:
+    write_sound(place.folder / "a.wav", sweep(4 * 44100, rate=44100), 44100)
+    endpoint = started(place, path="a.wav", loop=True, start_s=1.0, end_s=3.0, position_s=2.5)
+    for played_s, position_s in ((0.25, 2.75), (0.5, 1.25), (2.0, 1.25), (1.5, 2.75)):
+        take(endpoint, round(played_s * RATE))
+        assert endpoint.state.detail["position_s"] == pytest.approx(position_s, abs=0.001)
+    finish(endpoint)
+
+
 def test_the_position_in_a_short_loop(place: Place) -> None:
     write_sound(place.folder / "a.wav", noise(RATE))
     endpoint = started(place, path="a.wav", loop=True, start_s=0.5, end_s=0.51)
@@ -367,7 +374,9 @@ def test_a_disk_that_fails_on_the_way_is_read_on_from_there(place: Place, monkey
     heard = np.any(block != 0, axis=0)
     silence = np.flatnonzero(~heard)
     assert silence.size > 0
-    assert np.array_equal(np.delete(block, silence, axis=1), np.delete(sound, np.flatnonzero(~np.any(sound, axis=0)), axis=1))
+    assert np.array_equal(
+        np.delete(block, silence, axis=1), np.delete(sound, np.flatnonzero(~np.any(sound, axis=0)), axis=1)
+    )
 
 
 def test_a_file_deleted_while_it_loops(place: Place) -> None:
@@ -380,7 +389,9 @@ def test_a_file_deleted_while_it_loops(place: Place) -> None:
     finish(endpoint)
 
 
-def test_a_link_turned_outward_after_the_start_is_refused(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_link_turned_outward_after_the_start_is_refused(
+    place: Place, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     outside = write_sound(tmp_path_factory.mktemp("outside") / "a.wav", noise(100))
     endpoint = player(place, path="a.wav")
     (place.folder / "a.wav").symlink_to(outside)

@@ -94,7 +94,16 @@ def test_where_may_be_recorded(tree: Path, roots: MediaRoots, path: str) -> None
 
 @pytest.mark.parametrize(
     "path",
-    ["../take.wav", "new/../../take.wav", "out/take.wav", "out.wav", "{tree}/private/take.wav", "/etc/passwd", ".", ".."],
+    [
+        "../take.wav",
+        "new/../../take.wav",
+        "out/take.wav",
+        "out.wav",
+        "{tree}/private/take.wav",
+        "/etc/passwd",
+        ".",
+        "..",
+    ],
 )
 def test_where_may_not_be_recorded(tree: Path, roots: MediaRoots, path: str) -> None:
     with pytest.raises(Refusal, match="outside the folder that may be recorded to") as caught:

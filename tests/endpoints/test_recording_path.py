@@ -158,6 +158,8 @@ def test_links_are_not_followed(roots: MediaRoots, tmp_path: Path, tmp_path_fact
     (tmp_path / "2024").symlink_to(outside)
     (tmp_path / "2023").mkdir()
     (tmp_path / "2023/11.wav").symlink_to(precious)
+    (tmp_path / "2023/10.wav").symlink_to(aged(tmp_path / "mine.wav", 99))
+    os.utime(tmp_path / "2023/10.wav", (0, 0), follow_symlinks=False)
     assert RecordingPath("%Y/%H", "wav", roots).delete_older(1, keep=tmp_path / "x") == []
     assert precious.exists()
 

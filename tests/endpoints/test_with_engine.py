@@ -1,0 +1,204 @@
+"""Players and recorders with the real rings and the real engine, driven through the session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from tonnetz.daemon.caller import Caller
+from tonnetz.daemon.endpoints.endpoint import MediaRoots
+from tonnetz.daemon.engine.core import ClockKind
+from tonnetz.daemon.graph.edits import AddNode, ConfigureNode, Connect, RemoveNode
+from tonnetz.daemon.problems import Refusal
+from tonnetz.daemon.session import Session
+
+from .bench import RATE, noise, read_sound, write_sound
+
+CALLER = Caller("test", "admin", "test")
+BLOCK = 256
+
+
+class Studio:
+    """A session with folders of its own. One player into one recorder, unless a test wants something else."""
+
+    def __init__(self, folder: Path, clock: ClockKind) -> None:
+        self.folder = folder
+        media = MediaRoots(play_roots=(folder,), record_root=folder / "recordings")
+        self.session = Session(sample_rate=RATE, block_frames=BLOCK, clock=clock, media=media)
+
+    async def set_up(self, player: dict[str, Any], recorder: dict[str, Any] | None = None) -> None:
+        edits = [
+            AddNode(id="music", type="file_player", config=player),
+            AddNode(id="tape", type="file_writer", config={"path": "take", **(recorder or {})}),
+            Connect(source="music.out", target="tape.in"),
+        ]
+        await self.session.apply(edits, caller=CALLER, fade_ms=0)
+
+    async def configure(self, node_id: str, **config: Any) -> None:
+        await self.session.apply([ConfigureNode(id=node_id, config=config)], caller=CALLER, fade_ms=0)
+
+    async def run(self, blocks: int) -> None:
+        await self.session.runtime.step(blocks)
+
+    def state(self, node_id: str) -> dict[str, Any]:
+        return next(node for node in self.session.view()["nodes"] if node["id"] == node_id)
+
+    async def stop(self) -> None:
+        await self.session.runtime.stop()
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> AsyncIterator[Callable[[ClockKind], Studio]]:
+    opened: list[Studio] = []
+
+    def enter(clock: ClockKind = "step") -> Studio:
+        opened.append(Studio(tmp_path, clock))
+        return opened[-1]
+
+    yield enter
+    for each in opened:
+        await each.session.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "bits", "recorder"),
+    [
+        ("a.wav", "PCM_16", 16, {"subtype": "pcm_16"}),
+        ("a.flac", "PCM_24", 24, {}),
+        ("a.wav", "FLOAT", 24, {"subtype": "float"}),
+        ("a.flac", "PCM_16", 16, {"format": "flac", "subtype": "pcm_16"}),
+    ],
+)
+async def test_what_is_played_is_recorded_bit_for_bit(
+    studio: Callable[..., Studio], tmp_path: Path, name: str, subtype: str, bits: int, recorder: dict[str, Any]
+) -> None:
+    path = write_sound(tmp_path / name, noise(2 * RATE + 77, bits=bits), subtype=subtype)
+    place = studio()
+    await place.set_up({"path": name}, recorder)
+    await place.run(400)
+    await place.stop()
+    take = read_sound(Path(place.state("tape")["detail"]["path"]))
+    assert take.shape[1] == 400 * BLOCK
+    assert np.array_equal(take[:, : 2 * RATE + 77], read_sound(path))
+    assert not np.any(take[:, 2 * RATE + 77 :])
+
+
+async def test_freewheel_loses_nothing(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", noise(30 * RATE), subtype="PCM_24")
+    place = studio("freewheel")
+    await place.set_up({"path": "a.wav"})
+    await place.session.runtime.start()
+    for _ in range(3000):  # a minute at most
+        if place.session.engine.frame >= 31 * RATE:
+            break
+        await asyncio.sleep(0.02)
+    await place.stop()
+    detail = place.state("tape")["detail"]
+    assert (detail["frames"], detail["lost_frames"]) == (place.session.engine.frame, 0)
+    assert np.array_equal(read_sound(Path(detail["path"]))[:, : 30 * RATE], read_sound(path))
+
+
+async def test_in_real_time_every_frame_is_recorded_or_counted(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    write_sound(tmp_path / "a.wav", noise(RATE))
+    place = studio("internal")
+    await place.set_up({"path": "a.wav", "loop": True})
+    await place.session.runtime.start()
+    await asyncio.sleep(0.5)
+    await place.stop()
+    detail = place.state("tape")["detail"]
+    assert detail["frames"] + detail["lost_frames"] == place.session.engine.frame > 0
+    assert soundfile.info(detail["path"]).frames == detail["frames"]
+
+
+async def test_a_missing_file_holds_nobody_up(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    place = studio()
+    await place.set_up({"path": "late.wav"})
+    await place.run(100)
+    assert place.state("music")["state"] == "retrying"
+    path = write_sound(tmp_path / "late.wav", noise(RATE), subtype="PCM_24")
+    while place.state("music")["state"] != "running":
+        await place.run(1)
+        await asyncio.sleep(0.01)
+    await place.run(300)
+    await place.stop()
+    take = read_sound(Path(place.state("tape")["detail"]["path"]))
+    begin = int(np.argmax(np.any(take != 0, axis=0)))
+    sound = read_sound(path)
+    assert np.array_equal(
+        take[:, begin : begin + RATE], sound[:, int(np.argmax(np.any(sound != 0, axis=0))) :][:, :RATE]
+    )
+
+
+async def test_a_recorder_that_can_not_write_holds_nobody_up(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    write_sound(tmp_path / "a.wav", noise(RATE))
+    (tmp_path / "recordings").write_text("a file in the way")
+    place = studio()
+    await place.set_up({"path": "a.wav", "loop": True})
+    await place.run(2000)  # more than the ring holds
+    node = place.state("tape")
+    assert node["state"] == "retrying"
+    assert "recordings" in node["state_message"]
+    await place.stop()
+    assert place.state("tape")["detail"]["lost_frames"] == 2000 * BLOCK
+
+
+async def test_another_path_goes_on_at_the_frame_of_its_transaction(
+    studio: Callable[..., Studio], tmp_path: Path
+) -> None:
+    path = write_sound(tmp_path / "a.wav", noise(2 * RATE), subtype="PCM_24")
+    place = studio()
+    await place.set_up({"path": "a.wav"})
+    await place.run(100)
+    await place.configure("tape", path="second", format="flac")
+    await place.run(50)
+    await place.configure("tape", path="third.wav", format="wav")
+    await place.run(25)
+    await place.stop()
+    takes = [read_sound(tmp_path / "recordings" / name) for name in ("take.wav", "second.flac", "third.wav")]
+    assert [take.shape[1] // BLOCK for take in takes] == [100, 50, 25]
+    assert np.array_equal(np.concatenate(takes, axis=1), read_sound(path)[:, : 175 * BLOCK])
+
+
+async def test_a_removed_recorder_leaves_a_complete_file(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", noise(2 * RATE), subtype="PCM_24")
+    place = studio()
+    await place.set_up({"path": "a.wav"})
+    await place.run(100)
+    await place.session.apply([RemoveNode(id="tape")], caller=CALLER, fade_ms=0)
+    await place.run(50)
+    await place.stop()
+    assert np.array_equal(read_sound(tmp_path / "recordings/take.wav"), read_sound(path)[:, : 100 * BLOCK])
+
+
+@pytest.mark.parametrize(
+    ("node_id", "config", "name"),
+    [
+        ("music", {"path": "../a.wav"}, "forbidden"),
+        ("music", {"start_s": 2, "end_s": 1}, "invalid_config"),
+        ("tape", {"path": "../take"}, "forbidden"),
+        ("tape", {"path": "/tmp/take"}, "forbidden"),
+        ("tape", {"path": "take.mp3"}, "invalid_config"),
+        ("tape", {"format": "flac", "subtype": "float"}, "invalid_config"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_and_changes_nothing(
+    studio: Callable[..., Studio], tmp_path: Path, node_id: str, config: dict[str, Any], name: str
+) -> None:
+    path = write_sound(tmp_path / "a.wav", noise(RATE), subtype="PCM_24")
+    place = studio()
+    await place.set_up({"path": "a.wav"})
+    await place.run(50)
+    before, revision = place.session.graph, place.session.revision
+    with pytest.raises(Refusal) as caught:
+        await place.configure(node_id, **config)
+    assert caught.value.name == name
+    assert (place.session.graph, place.session.revision) == (before, revision)
+    await place.run(50)
+    await place.stop()
+    assert np.array_equal(read_sound(tmp_path / "recordings/take.wav"), read_sound(path)[:, : 100 * BLOCK])
