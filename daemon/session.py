@@ -38,7 +38,7 @@ from .node_catalogue import OutsideType, load_catalogue
 from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
-from .view import view
+from .view import troubles, view
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,10 @@ class Session:
     def view(self) -> dict[str, Any]:
         """The graph with what is known of its nodes (daemon/view.py)."""
         return view(self)
+
+    def troubles(self) -> list[dict[str, str]]:
+        """The nodes that neither run nor are bypassed on purpose."""
+        return troubles(self)
 
     def meters(self, node_ids: list[str] | None = None) -> dict[str, Any]:
         return self.runtime.meters(node_ids)
@@ -146,7 +150,7 @@ class Session:
 
     async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
-        wanted = parse_document(document, self.catalogue, self.limits)
+        wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
         receipt = await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
         if self.graph.name != wanted.name:

@@ -11,9 +11,6 @@ from .graph.ports import NodeChannels, ports, resolve_channels
 if TYPE_CHECKING:
     from .session import Session
 
-# A player at the end of its file goes on running, silently: states at the doors are those of the contract.
-_SHOWN = {"ended": "running"}
-
 
 def view(session: Session) -> dict[str, Any]:
     """Plain data: version, revision, name, nodes with config, state, ports and latency (frames), connections."""
@@ -54,8 +51,27 @@ def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any
     }
     if part.outside is not None:
         state = part.outside.state
-        if not node.bypass or state.name in ("failed", "retrying"):
-            shown["state"] = _SHOWN.get(state.name, state.name)
+        shown["state"] = _state(node, state.name)
         shown["state_message"] = state.message
         shown["detail"] = dict(state.detail)
     return shown
+
+
+def troubles(session: Session) -> list[dict[str, str]]:
+    """The nodes that neither run nor are bypassed on purpose: id, type, state, message. Only endpoints can be in
+    trouble."""
+    found = []
+    for node in session.graph.nodes.values():
+        outside = session.stage.part(node.id).outside
+        if outside is not None:
+            state = _state(node, outside.state.name)
+            if state not in ("running", "bypassed"):
+                found.append({"id": node.id, "type": node.type, "state": state, "message": outside.state.message})
+    return found
+
+
+def _state(node: Node, endpoint: str) -> str:
+    """A node's state as the contract has it: a player at the end of its file goes on running, silently."""
+    if node.bypass and endpoint not in ("failed", "retrying"):
+        return "bypassed"
+    return "running" if endpoint == "ended" else endpoint

@@ -162,8 +162,4 @@ def not_running(call: Call) -> list[NodeTrouble]:
     """The nodes that neither run nor are bypassed on purpose; none while the engine is stopped: then no node runs."""
     if call.session.runtime.state == "stopped":
         return []
-    return [
-        NodeTrouble(node["id"], node["type"], node["state"], node.get("state_message", ""))
-        for node in call.session.view()["nodes"]
-        if node["state"] not in ("running", "bypassed")
-    ]
+    return [msgspec.convert(trouble, NodeTrouble) for trouble in call.session.troubles()]
