@@ -25,7 +25,7 @@ def changes(old: Graph, new: Graph, catalogue: Catalogue, renewed: Collection[st
         events += [("node_removed", {"node_id": name}) for name in old.nodes if name not in new.nodes]
         for node in new.nodes.values():
             before = old.nodes.get(node.id)
-            if before is node and node.id not in renewed:
+            if before is node:
                 continue
             if before is None:
                 events.append(("node_added", {"node": plain_node(node, catalogue)}))

@@ -352,7 +352,7 @@ def _edit(data: Any, where: str, problems: list[Problem]) -> AnyEdit | None:
         place = where
     elif len(data) == 1:
         verb, content = next(iter(data.items()))
-        place = f"{where}.{verb}" if isinstance(verb, str) and verb in EDITS else where
+        place = f"{where}.{verb}" if verb in EDITS else where
     else:
         problems.append(Problem("malformed", f"An edit says what to do. {example}", where))
         return None

@@ -143,6 +143,7 @@ SPECS = [
                 name="stop_s", kind="float", help="When to stop; null is never.", unit="s", minimum=0, optional=True,
                 core=False,
             ),
+            choice("codec", "mp3", "opus", optional=True, core=False),
             count("channels"),
         ],
         into(**own_channels()),

@@ -278,6 +278,7 @@ def test_schema_of_lists_matrices_secrets_and_what_is_needed() -> None:
     assert caster["required"] == ["host"]
     assert caster["properties"]["password"]["writeOnly"] is True
     assert caster["properties"]["stop_s"]["type"] == ["number", "null"]
+    assert caster["properties"]["codec"]["enum"] == ["mp3", "opus", None]
 
 
 def test_titles_leave_the_unit_to_the_unit() -> None:

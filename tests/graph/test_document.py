@@ -119,6 +119,10 @@ def test_what_is_wrong_is_said(case: dict[str, Any]) -> None:
     assert case["says"] in problems[0].message
 
 
+def test_only_nodes_carry_ids_of_their_own() -> None:
+    assert only_problem({"connections": {"a": {}}}).message == "'connections' is a list, not a mapping."
+
+
 def test_a_name_has_an_end() -> None:
     assert only_problem({"name": "x" * 201}).message == "'name' must be a text of at most 200 characters."
 

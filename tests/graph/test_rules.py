@@ -53,6 +53,11 @@ def test_unknown_node() -> None:
     assert problem.data == {"node": "voise"}
 
 
+def test_unknown_target() -> None:
+    problem = only_problem(bare({"voice": ("tone", {})}, "voice.out > g.in"))
+    assert (problem.kind, problem.where) == ("unknown_node", "voice.out:g.in.target")
+
+
 def test_a_node_among_thousands_is_still_suggested() -> None:
     nodes = {name: ("gain", {}) for name in [f"gain_{n}" for n in range(500)] + ["voice"]}
     assert "Did you mean 'voice'?" in only_problem(bare(nodes, "voise.out > gain_1.in")).message

@@ -458,6 +458,10 @@ def test_rename_move_and_bypass() -> None:
     assert accepted.touched == {"g"}  # bypassed; a label or a position sounds like nothing
 
 
+def test_the_canvas_has_an_edge() -> None:
+    assert apply(CHAIN, MoveNode(id="g", x=-1e7, y=1e7)).graph.nodes["g"].position == Position(x=-1e7, y=1e7)
+
+
 def test_move_back_to_nowhere() -> None:
     moved = apply(CHAIN, MoveNode(id="g", x=1.0, y=2.0))
     assert moved.inverse == (MoveNode(id="g", x=None, y=None),)
