@@ -6,7 +6,6 @@ what was expected and what to do.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -82,6 +81,8 @@ def refuse(name: str, problems: Sequence[Problem]) -> Refusal:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` where a known word is near, else the known words when they are few, else nothing."""
+    import difflib  # 3 ms, and most commands never misspell anything
+
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if near:
