@@ -1,0 +1,98 @@
+"""The keys of tonnetz.yaml, from the structs in daemon/settings.py and the comments beside their fields."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import tokenize
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+import msgspec
+
+from tonnetz.daemon import settings
+from tonnetz.daemon.settings import Section, Settings
+
+from .markdown import plain, schema_words
+
+# What the fields mean; the comments beside them say the rest. A key that nobody explains stops make.py.
+MEANINGS: Mapping[str, str] = {
+    "engine.sample_rate": "Frames per second of the whole graph; players and recorders convert.",
+    "engine.block_frames": "Frames that are processed at once. An edit takes effect at the beginning of a block.",
+    "engine.clock": (
+        "`internal` runs on the machine's timer, and `auto` chooses it; `freewheel` as fast as players and recorders "
+        "allow, waiting for them; `step` only when told to (`tonnetz step`)."
+    ),
+    "engine.realtime_priority": "Of the audio thread, where the system allows it.",
+    "doors.socket.path": "The control socket; `socket: false` is none.",
+    "doors.socket.mode": "Permissions of the socket file, in octal: they say who gets in.",
+    "doors.socket.group": "The socket file's group. Members of a group named here are operators.",
+    "doors.http.listen": "",
+    "doors.http.allowed_hosts": "",
+    "doors.http.require_token": "",
+    "storage.directory": "",
+    "storage.durability": "",
+    "media.play_roots": "The folders that players may read from.",
+    "media.record_root": "The folder that recorders may write to.",
+    "graph": "A graph document to start with; `{}` is an empty graph.",
+    "autostart": "Whether the engine runs from the start; else `tonnetz start` starts it.",
+}
+# Accepted, so that one file serves this version and the next; nothing listens there and nothing is stored yet.
+LATER = ("doors.http", "doors.dbus", "storage")
+
+
+class Key(msgspec.Struct, frozen=True):
+    """One line of the configuration."""
+
+    path: str
+    values: str
+    default: str
+    meaning: str
+
+
+def keys() -> list[Key]:
+    """All keys in the order of their declaration. AssertionError where one is explained not at all, or twice."""
+    found = list(_keys(Settings, ""))
+    unused = set(MEANINGS) - {key.path for key in found}
+    assert not unused, f"docs/making/settings.py explains what is no setting: {unused}"
+    return found
+
+
+def _keys(section: type[Section], prefix: str) -> Iterator[Key]:
+    comments = _comments(section)
+    (schema,), components = msgspec.json.schema_components([section], ref_template="{name}")
+    properties: Mapping[str, Any] = components[schema["$ref"]]["properties"]
+    for field in msgspec.structs.fields(section):
+        path = f"{prefix}{field.name}"
+        inner = [kind for kind in get_args(field.type) or (field.type,) if _is_section(kind)]
+        if inner:
+            yield from _keys(inner[0], f"{path}.")
+            continue
+        explained = [MEANINGS.get(path), comments.get(field.name)]
+        assert explained != [None, None], f"{path} is explained neither in daemon/settings.py nor here"
+        later = "Comes with a later version." if path.startswith(LATER) else ""
+        meaning = " ".join([_sentence(text) for text in explained if text] + [later]).strip()
+        made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+        default = msgspec.to_builtins(made)
+        yield Key(path, schema_words(properties[field.name]), plain(default), meaning)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _comments(section: type[Section]) -> dict[str, str]:
+    """The comment at the end of each field's line, by the field's name."""
+    assert inspect.getsourcefile(section) == settings.__file__
+    names: dict[int, str] = {}
+    found: dict[str, str] = {}
+    for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(section)).readline):
+        if token.type == tokenize.NAME:
+            names.setdefault(token.start[0], token.string)
+        elif token.type == tokenize.COMMENT and not token.string.startswith("# noqa"):
+            found[names[token.start[0]]] = token.string.removeprefix("#").strip()
+    return found
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
