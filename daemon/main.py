@@ -123,7 +123,8 @@ async def _serve(settings: Settings) -> int:
         log.error("%s", error)
         return 1
     except OSError as error:
-        log.error("can't open the control socket: %s", error)
+        why = f"{error.filename}: {error.strerror}" if error.filename else error
+        log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
         return 1
     finally:
         for door in doors:
