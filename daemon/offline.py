@@ -12,6 +12,7 @@ from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .session import Session
 
+TROUBLED = ("failed", "retrying")
 BLOCKS_PER_STEP = 512  # about 2.7 s of audio between two looks at the progress
 
 
@@ -57,7 +58,7 @@ async def _render(
         files = {
             node["id"]: {
                 "type": node["type"],
-                "state": node["state"],
+                "state": node["state"] if node["state"] in TROUBLED else "done",
                 "message": node["state_message"],
                 **node["detail"],
             }
