@@ -12,7 +12,7 @@ from tonnetz.rpc.doors.command_line.from_table import transaction_options
 from tonnetz.rpc.doors.command_line.options import with_common_options
 from tonnetz.rpc.doors.command_line.program import INTERRUPTED, NOT_REACHED, REFUSED, program
 
-from .roff import head, item, paragraphs, section, subsection, verbatim
+from .roff import head, item, joined, paragraphs, section, subsection, verbatim
 
 NAMES = """\
 `NODE` is a node's id, `TYPE` a node type, a port is written *node.port*; a node alone stands for its only input or
@@ -70,7 +70,7 @@ def page() -> str:
     _, _, examples = tour.partition("\n")
     lines += [*section("EXAMPLES"), *verbatim(line.removeprefix("  ") for line in examples.rstrip().splitlines())]
     lines += [*section("SEE ALSO"), "\\fBtonnetzd\\fP(8), \\fBtonnetz.yaml\\fP(5)"]
-    return "\n".join(lines) + "\n"
+    return joined(lines)
 
 
 def _command(name: str, command: click.Command, parent: click.Context) -> Iterator[str]:

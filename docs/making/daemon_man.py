@@ -6,7 +6,7 @@ import argparse
 
 from tonnetz.daemon.main import SYSTEM_CONFIG, _parser
 
-from .roff import head, item, paragraphs, section
+from .roff import head, item, joined, paragraphs, section
 
 DESCRIPTION = """\
 `tonnetzd` runs a live audio graph and listens on a Unix socket for those who look at it and change it: the `tonnetz`
@@ -57,7 +57,7 @@ def page() -> str:
         for term, text in entries:
             lines += item(term, text)
     lines += [*section("SEE ALSO"), "\\fBtonnetz\\fP(1), \\fBtonnetz.yaml\\fP(5)"]
-    return "\n".join(lines) + "\n"
+    return joined(lines)
 
 
 def _flags(action: argparse.Action) -> str:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tonnetz.daemon.version import __version__
+
+RELEASED = {"0.1.0": "2026-11-23"}  # the date at the foot of the pages
 
 
 def head(name: str, section: int, title: str) -> list[str]:
     return [
         '.\\" Made by docs/make.py; change the words at their source.',
-        f'.TH {name.upper()} {section} "" "Tonnetz {__version__}" "{title}"',
+        f'.TH {name.upper()} {section} {RELEASED[__version__]} "Tonnetz {__version__}" "{title}"',
     ]
+
+
+def joined(lines: Sequence[str]) -> str:
+    """The page. A paragraph that begins a section is not marked as one."""
+    before = ["", *lines]
+    kept = [
+        line for line, last in zip(lines, before, strict=False) if line != ".PP" or not last.startswith((".SH", ".SS"))
+    ]
+    return "\n".join(kept) + "\n"
 
 
 def section(name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .roff import head, item, paragraphs, section, verbatim
+from .roff import head, item, joined, paragraphs, section, verbatim
 from .settings import keys
 
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo" / "tonnetz.yaml"
@@ -36,4 +36,4 @@ def page() -> str:
     lines += [*section("EXAMPLE"), *verbatim(line for line in example if line)]
     lines += [*section("FILES"), *item("`/etc/tonnetz/tonnetz.yaml`", "Read when no other is named, if it is there.")]
     lines += [*section("SEE ALSO"), "\\fBtonnetzd\\fP(8), \\fBtonnetz\\fP(1)"]
-    return "\n".join(lines) + "\n"
+    return joined(lines)
