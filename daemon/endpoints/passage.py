@@ -88,7 +88,8 @@ def _once(file: AudioFile, settings: Callable[[], ReadingSettings], start: int) 
     else:
         if found == 0 and settings().loop and start == _start(file, settings()):
             raise UnreadableFile(_nothing_to_loop(file, settings()))
-    return _Kept(start, end, np.concatenate(blocks, axis=1)) if blocks and at > start else None
+    whole = end is None or at <= end  # else the end was moved forward over what had been played
+    return _Kept(start, end, np.concatenate(blocks, axis=1)) if blocks and whole and at > start else None
 
 
 def _start(file: AudioFile, settings: ReadingSettings) -> int:

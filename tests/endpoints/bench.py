@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import av
@@ -96,6 +97,17 @@ class Place:
     rate: int = RATE
     channels: int = 2
     states: list[EndpointState] = field(default_factory=list)
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def open(self, node_type: ModuleType, config: Mapping[str, Any]) -> Endpoint:
+        """An endpoint that ends with the test, however that ends."""
+        self.endpoints.append(node_type.open_endpoint("node", config, self.surroundings))
+        return self.endpoints[-1]
+
+    def close(self) -> None:
+        for endpoint in self.endpoints:
+            endpoint.close(0)
+        assert all(endpoint.join(PATIENCE_S) for endpoint in self.endpoints)
 
     @property
     def surroundings(self) -> Surroundings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,10 @@ from .bench import (
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.close()
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +46,7 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def player(place: Place, **given: Any) -> Endpoint:
     given.setdefault("channels", place.channels)
-    return file_player.open_endpoint("music", config_of(file_player.SPEC, given), place.surroundings)
+    return place.open(file_player, config_of(file_player.SPEC, given))
 
 
 def started(place: Place, **given: Any) -> Endpoint:

@@ -26,8 +26,10 @@ from .disks import FailingDisk, FullDisk
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Place]:
+    place = Place(tmp_path)
+    yield place
+    place.close()
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def configured(place: Place, **given: Any) -> dict[str, Any]:
 
 
 def started(place: Place, **given: Any) -> Endpoint:
-    endpoint = file_writer.open_endpoint("recorder", configured(place, **given), place.surroundings)
+    endpoint = place.open(file_writer, configured(place, **given))
     endpoint.start()
     return endpoint
 
@@ -253,7 +255,7 @@ def test_the_shorter_of_two_lengths_counts(place: Place, folder: Path) -> None:
 
 def test_closing_without_a_length_takes_all_that_is_there(place: Place, folder: Path) -> None:
     block = noise(3 * RATE)
-    endpoint = file_writer.open_endpoint("recorder", configured(place), place.surroundings)
+    endpoint = place.open(file_writer, configured(place))
     feed(endpoint, block)  # before the thread even runs
     endpoint.start()
     finish(endpoint)
@@ -261,7 +263,7 @@ def test_closing_without_a_length_takes_all_that_is_there(place: Place, folder: 
 
 
 def test_frames_that_found_the_ring_full_are_lost_and_counted(place: Place, folder: Path) -> None:
-    endpoint = file_writer.open_endpoint("recorder", configured(place), place.surroundings)
+    endpoint = place.open(file_writer, configured(place))
     capacity = endpoint.ring.capacity
     for _ in range(capacity // 4096 + 3):
         endpoint.ring.push(noise(4096))
@@ -272,7 +274,7 @@ def test_frames_that_found_the_ring_full_are_lost_and_counted(place: Place, fold
 
 
 def test_a_recorder_that_was_never_started_can_be_closed(place: Place) -> None:
-    endpoint = file_writer.open_endpoint("recorder", configured(place), place.surroundings)
+    endpoint = place.open(file_writer, configured(place))
     endpoint.close()
     assert endpoint.join(0)
 
@@ -430,7 +432,7 @@ sys.path.insert(0, sys.argv[1])
 from tests.endpoints.bench import Place, feed, sweep
 config, _ = complete(file_writer.SPEC, {"path": "take", "format": sys.argv[3]})
 place = Place(Path(sys.argv[2]))
-recorder = file_writer.open_endpoint("recorder", config, place.surroundings)
+recorder = place.open(file_writer, config)
 recorder.start()
 feed(recorder, sweep(5 * 48000))
 while recorder.ring.taken < recorder.ring.written or recorder.state.detail["frames"] < 5 * 48000:
