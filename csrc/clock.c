@@ -4,13 +4,16 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 
 /* Held up for longer than this (a stopped process, a machine taken away), the clock does not run after lost time block by block:
  * it counts a gap and goes on from now. Below it, rings and their half second absorb the burst. */
 #define CATCH_UP_LIMIT_NS 250000000
 
-/* The kernel throttles a real-time thread that takes 950 ms of a second, and then for 50 ms and more: step down long before. */
-#define HOG_LIMIT_NS 300000000
+/* The kernel holds a real-time thread that takes 950 ms of a second, for 50 ms and more. So whoever has taken nine tenths of the core for
+ * 700 ms steps down: to work off a quarter of a second that was lost takes less, if there is any room at all. */
+#define HOG_LIMIT_NS 700000000
+#define HOG_LOOK_NS 100000000
 
 static void set_priority(struct tz_engine *engine, int priority)
 {
@@ -36,25 +39,49 @@ static void count_gap(struct tz_engine *engine, int64_t late_ns)
 	tz_telemetry_post(telemetry, TZ_EVENT_GAP, 0, engine->frame, (double)frames);
 }
 
+/* Goes by the thread's own clock of work, as the kernel does: nobody hogs a core while the process, or the machine, is stopped. */
+struct watch {
+	int64_t looked, worked, hogged;
+};
+
+static bool hogs(struct watch *watch, int64_t now)
+{
+	int64_t passed = now - watch->looked;
+	if (passed < HOG_LOOK_NS)
+		return false;
+	int64_t worked = tz_clock_ns(CLOCK_THREAD_CPUTIME_ID), taken = worked - watch->worked;
+	watch->hogged = taken * 10 > passed * 9 ? watch->hogged + taken : 0;
+	watch->looked = now;
+	watch->worked = worked;
+	return watch->hogged > HOG_LIMIT_NS;
+}
+
+static void step_down(struct tz_engine *engine, const struct watch *watch)
+{
+	set_priority(engine, 0);
+	tz_telemetry_post(&engine->telemetry, TZ_EVENT_STEPPED_DOWN, 0, engine->frame, (double)watch->hogged * 1e-9);
+}
+
 static void run_internal(struct tz_engine *engine)
 {
 	if (engine->wanted_priority > 0)
 		set_priority(engine, engine->wanted_priority);
 	struct tz_telemetry *telemetry = &engine->telemetry;
 	double block_ns = 1e9 * engine->block_frames / engine->sample_rate;
-	int64_t start = tz_clock_ns(CLOCK_MONOTONIC), slept = start;
+	int64_t start = tz_clock_ns(CLOCK_MONOTONIC);
+	struct watch watch = {.looked = start, .worked = tz_clock_ns(CLOCK_THREAD_CPUTIME_ID)};
 	uint64_t block = 0; /* since `start`: deadlines are multiples from one origin, so rounding never adds up to drift */
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
 		int64_t due = start + (int64_t)(block_ns * (double)block), next = start + (int64_t)(block_ns * (double)(block + 1));
 		int64_t now = tz_clock_ns(CLOCK_MONOTONIC);
 		if (now < due) {
 			sleep_until(due);
-			now = slept = tz_clock_ns(CLOCK_MONOTONIC);
+			now = tz_clock_ns(CLOCK_MONOTONIC);
 		}
 		tz_telemetry_lateness(telemetry, now - due);
 		if (now - due > CATCH_UP_LIMIT_NS) {
 			count_gap(engine, now - due);
-			start = slept = now;
+			start = now;
 			block = 0;
 			next = start + (int64_t)block_ns;
 		}
@@ -62,10 +89,8 @@ static void run_internal(struct tz_engine *engine)
 		now = tz_clock_ns(CLOCK_MONOTONIC);
 		if (now > next)
 			atomic_fetch_add_explicit(&telemetry->late_blocks, 1, memory_order_relaxed);
-		if (now - slept > HOG_LIMIT_NS && atomic_load_explicit(&telemetry->realtime_priority, memory_order_relaxed)) {
-			set_priority(engine, 0);
-			tz_telemetry_post(telemetry, TZ_EVENT_STEPPED_DOWN, 0, engine->frame, 0);
-		}
+		if (atomic_load_explicit(&telemetry->realtime_priority, memory_order_relaxed) && hogs(&watch, now))
+			step_down(engine, &watch);
 		block++;
 	}
 }
@@ -80,8 +105,20 @@ static void run_freewheel(struct tz_engine *engine)
 	}
 }
 
+/* Handlers of the program's signals are for its other threads. What says that this thread did wrong has to come to it. */
+static void leave_signals_to_others(void)
+{
+	static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS, SIGTRAP, SIGABRT};
+	sigset_t others;
+	sigfillset(&others);
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		sigdelset(&others, own[i]);
+	pthread_sigmask(SIG_BLOCK, &others, NULL);
+}
+
 void tz_clock_run(struct tz_engine *engine)
 {
+	leave_signals_to_others();
 	tz_floats_flush();
 	if (engine->clock == TZ_CLOCK_FREEWHEEL)
 		run_freewheel(engine);

@@ -15,6 +15,7 @@ from tonnetz.rpc.method_table import load_methods
 from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .engine.core import ClockKind
+from .memory_lock import lock_memory
 from .problems import Refusal
 from .session import Session
 from .settings import Settings, file_mode, load_settings, socket_path
@@ -95,6 +96,8 @@ async def _load_graph(session: Session, settings: Settings) -> None:
 async def _serve(settings: Settings) -> int:
     """Runs until told to stop; the exit status."""
     told_to_stop = _signals()
+    if not lock_memory():
+        log.info("memory is not locked: that takes CAP_IPC_LOCK, or LimitMEMLOCK=infinity in a unit of systemd")
     session = _session(settings, "internal" if settings.engine.clock == "auto" else settings.engine.clock)
     doors: list[UnixSocketDoor] = []
     try:

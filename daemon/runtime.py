@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.core import CoreError, CoreNode
+from .memory_lock import memory_locked
 from .problems import Refusal
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class Runtime:
             "commits": now.commits,
             "faults": now.faults,
             "realtime_priority": now.realtime_priority,
+            "memory_locked": memory_locked(),
             "lateness_us": {f"<{2**k}": count for k, count in enumerate(now.lateness) if count},
             "nodes": nodes,
         }

@@ -56,7 +56,11 @@ class NodeCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audio thread counted so far. `lateness_us` counts blocks by how late they were (`<64`: below 64 µs)."""
+    """What the audio thread counted so far. `lateness_us` counts blocks by how late they were (`<64`: below 64 µs).
+
+    `realtime_priority` is 0 where it runs at ordinary priority: nobody asked for more, or that is not allowed, or it
+    hogged its core. `memory_locked`: no page of the daemon's can be swapped out.
+    """
 
     state: RuntimeState
     frame: int
@@ -73,6 +77,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     commits: int
     faults: int
     realtime_priority: int
+    memory_locked: bool
     lateness_us: dict[str, int]
     nodes: dict[str, NodeCost]
 

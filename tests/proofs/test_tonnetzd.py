@@ -50,7 +50,9 @@ def configuration(**sections: Any) -> dict[str, Any]:
 
 
 class Daemon:
-    """One `tonnetzd` with its files in a folder."""
+    """One `tonnetzd` with its files in a folder. `under`: the command that starts it, if another has to."""
+
+    under: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,12 +65,12 @@ class Daemon:
     def run(self, settings: dict[str, Any], *options: str) -> subprocess.Popen[bytes]:
         file = self.folder / "tonnetz.yaml"
         file.write_text(yaml.safe_dump(settings))
-        command = [sys.executable, "-m", "tonnetz.daemon.main", "--config", str(file), *options]
+        command = [*self.under, sys.executable, "-m", "tonnetz.daemon.main", "--config", str(file), *options]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=self.folder, stdout=pipe, stderr=pipe)
 
-    def start(self) -> Client:
-        self.process = self.run(configuration())
+    def start(self, **sections: Any) -> Client:
+        self.process = self.run(configuration(**sections))
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end and self.process.poll() is None:
             try:
