@@ -24,10 +24,12 @@ void tz_commit_release(struct tz_commit *commit)
 		struct tz_act *act = &commit->acts[i];
 		if (act->kind == TZ_ACT_SET)
 			tz_free(act->settings);
-		else if (act->kind == TZ_ACT_FADE)
-			tz_link_release(act->link);
-		else
+		else if (act->kind == TZ_ACT_TRANSFER)
 			tz_node_release(act->predecessor);
+		else {
+			tz_link_release(act->link);
+			tz_link_release(act->leader);
+		}
 		tz_node_release(act->node);
 	}
 	tz_plan_release(commit->plan);
@@ -73,6 +75,16 @@ tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool so
 	return TZ_OK;
 }
 
+tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struct tz_link *leader)
+{
+	struct tz_act *act = next_act(commit);
+	if (!act)
+		return TZ_NO_MEMORY;
+	*act = (struct tz_act){.kind = TZ_ACT_FOLLOW, .link = tz_link_retain(link), .leader = tz_link_retain(leader)};
+	commit->act_count++;
+	return TZ_OK;
+}
+
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *from, struct tz_node *to)
 {
 	if (from->type != to->type || !from->type->transfer)
@@ -90,6 +102,11 @@ bool tz_node_transfers(const struct tz_node *node)
 	return node->type->transfer != NULL;
 }
 
+bool tz_node_is_late(const struct tz_node *node)
+{
+	return node->type->flags & TZ_LATE;
+}
+
 void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_t frame)
 {
 	for (uint32_t i = 0; i < commit->act_count; i++) {
@@ -102,6 +119,8 @@ void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_
 			act->settings = old;
 		} else if (act->kind == TZ_ACT_FADE) {
 			tz_link_turn(act->link, act->sounding, act->fade_frames);
+		} else if (act->kind == TZ_ACT_FOLLOW) {
+			tz_link_follow(act->link, act->leader);
 		} else {
 			act->node->type->transfer(act->node->state, act->predecessor->state);
 		}

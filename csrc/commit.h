@@ -6,7 +6,7 @@
 #include "plan.h"
 
 struct tz_act {
-	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_TRANSFER } kind;
+	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_TRANSFER } kind;
 	struct tz_node *node; /* set: whose; transfer: the successor */
 	union {
 		struct {
@@ -14,7 +14,7 @@ struct tz_act {
 			int32_t ramp_frames;
 		};
 		struct {
-			struct tz_link *link;
+			struct tz_link *link, *leader; /* leader: of one that follows */
 			uint32_t fade_frames;
 			bool sounding;
 		};

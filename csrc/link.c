@@ -61,6 +61,13 @@ void tz_link_turn(struct tz_link *link, bool sounding, uint32_t frames)
 	}
 }
 
+void tz_link_follow(struct tz_link *link, const struct tz_link *leader)
+{
+	link->sounding = leader->sounding;
+	link->position = leader->position;
+	link->length = leader->length;
+}
+
 bool tz_link_at_unity(const struct tz_link *link)
 {
 	return link->sounding && link->position == link->length;

@@ -91,6 +91,7 @@ struct tz_member {
 enum tz_type_flag {
 	TZ_USES_RING = 1, /* talks to a thread outside through shape->ring */
 	TZ_INTERNAL = 2,  /* not in the catalogue: a Python node type stands before it */
+	TZ_LATE = 8,      /* what comes in may come out much later, when a new node's fade is over: its input has to fade as well */
 	TZ_GUARDED = 4,   /* feedback or outside data can make NaN/Inf here: outputs are checked in every block */
 };
 

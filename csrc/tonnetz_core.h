@@ -77,8 +77,11 @@ struct tz_commit;
 struct tz_commit *tz_commit_new(uint64_t id, struct tz_plan *plan); /* plan NULL: the running one stays; a plan given is owned by the commit */
 void tz_commit_release(struct tz_commit *commit);                   /* only one that was not submitted */
 tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const double *values, int32_t ramp_frames);
+/* The link, a new one, begins in the middle of another's fade; a fade of its own may follow. */
+tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struct tz_link *leader);
 tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames);
 bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
+bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);
 
 /* ---- Engine ---- */

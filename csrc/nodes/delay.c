@@ -97,21 +97,50 @@ static void reset(void *block)
 	state->filled = 0;
 }
 
-/* Takes over what can sound at the present time, and no more: a minute of line would hold up the audio thread. */
+/* The newest frames of one of the predecessor's channels, before `end`. */
+static void copy_newest(float *end, const struct state *old, uint32_t channel, uint32_t frames)
+{
+	const float *line = old->line + (size_t)tz_least(channel, old->channels - 1) * old->length;
+	const uint32_t newest = tz_least(frames, old->position); /* those before the old line's seam */
+	memcpy(end - newest, line + old->position - newest, newest * sizeof(float));
+	memcpy(end - frames, line + old->length - (frames - newest), (frames - newest) * sizeof(float));
+}
+
+/* Two channels go to one as half of each, as wherever they are joined. */
+static void halve_with_right(float *end, const struct state *old, uint32_t frames)
+{
+	const float *right = old->line + old->length;
+	for (uint32_t age = 1; age <= frames; age++)
+		end[-(ptrdiff_t)age] = 0.5f * (end[-(ptrdiff_t)age] + right[old->position >= age ? old->position - age : old->position + old->length - age]);
+}
+
+/* Takes over what can sound at the present time: a minute of line would hold up the audio thread. Before that comes a fade, in
+ * case of a longer time later on. */
 static void transfer(void *block, const void *predecessor)
 {
 	struct state *state = block;
 	const struct state *old = predecessor;
-	const uint32_t frames = tz_least(tz_least(state->time.to, state->length), old->filled);
+	if (old->time.glide.left > 0 && old->time.wish == state->time.to && old->time.from <= state->length && old->time.to <= state->length)
+		state->time = old->time; /* in the middle of a change to the same time: it goes on, or the echoes would tell */
+	const uint32_t longest = state->time.from > state->time.to ? state->time.from : state->time.to;
+	const uint32_t needed = tz_least(tz_least(longest, state->length), old->filled);
+	const uint32_t frames = tz_least(tz_least(needed + state->own_frames, state->length), old->filled);
 	for (uint32_t channel = 0; channel < state->channels; channel++) {
 		float *end = state->line + (size_t)(channel + 1) * state->length;
-		const float *old_line = old->line + (size_t)tz_least(channel, old->channels - 1) * old->length;
-		const uint32_t newest = tz_least(frames, old->position); /* those before the old line's seam */
-		memcpy(end - newest, old_line + old->position - newest, newest * sizeof(float));
-		memcpy(end - frames, old_line + old->length - (frames - newest), (frames - newest) * sizeof(float));
+		copy_newest(end, old, channel, frames);
+		if (state->channels == 1 && old->channels == 2)
+			halve_with_right(end, old, frames);
+		for (uint32_t age = needed + 1; age <= frames && frames < old->filled; age++)
+			end[-(ptrdiff_t)age] *= tz_smooth((float)(frames - age) / (float)(frames - needed));
 	}
 	state->position = 0;
 	state->filled = frames;
+	/* Feedback glides from where it was: a jump would be heard with the echoes. One in the mix fades with the whole node. */
+	const float target = state->feedback.target;
+	state->feedback = old->feedback;
+	tz_ramp_to(&state->feedback, tz_way(&old->glide, old->glide.left), target);
+	state->mix.span = 0.0f;
+	tz_glide_start(&state->glide, old->glide.left > 0 ? (int32_t)old->glide.left : -1, state->own_frames);
 }
 
 /* A place to read from. */
@@ -202,7 +231,7 @@ TN_NODE_TYPE(delay) = {
 	.name = "delay",
 	.category = "processor",
 	.help = "Plays the sound later, with echoes if wanted. The time can be changed without a click.",
-	.flags = TZ_GUARDED,
+	.flags = TZ_GUARDED | TZ_LATE,
 	.parameters = parameters,
 	.ports = ports,
 	.settings_size = settings_size,

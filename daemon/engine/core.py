@@ -183,6 +183,11 @@ class CoreNode:
         return bool(lib.tz_node_transfers(self.handle))
 
     @property
+    def late(self) -> bool:
+        """Whether what comes in may come out when a fade is over that began at the same time."""
+        return bool(lib.tz_node_is_late(self.handle)) or self.latency > 0
+
+    @property
     def faults(self) -> int:
         return int(lib.tz_node_faults(self.handle))
 
@@ -254,6 +259,10 @@ class CoreCommit:
 
     def fade(self, link: CoreLink, sounding: bool, frames: int) -> None:
         _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames), "a fade")
+
+    def follow(self, link: CoreLink, leader: CoreLink) -> None:
+        """A new link begins in the middle of another's fade."""
+        _check(lib.tz_commit_follow(self.handle, link.handle, leader.handle), "a fade that goes on")
 
     def transfer(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` goes over to its successor, as far as the type can use it."""

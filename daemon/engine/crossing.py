@@ -37,6 +37,20 @@ def crossing(plan: Plan, running: Collection[Wire], wires: Collection[Wire]) -> 
     return Crossing(frozenset(node.id for node in into_old or into_new or before_old))
 
 
+def leads_to(start: PlanNode, end: PlanNode, wires: Collection[Wire]) -> bool:
+    """Whether there is a way from one node to the other."""
+    forward: dict[PlanNode, list[PlanNode]] = {}
+    for wire in wires:
+        forward.setdefault(wire.source, []).append(wire.target)
+    look_at, seen = [start], {start}
+    while look_at:
+        for target in forward.get(look_at.pop(), ()):
+            if target not in seen:
+                seen.add(target)
+                look_at.append(target)
+    return end in seen
+
+
 def _between_loops(wires: Collection[Wire]) -> set[PlanNode]:
     """The nodes in loops, and those on ways from loop to loop: what is left when dead ends are taken away."""
     forward: dict[PlanNode, set[PlanNode]] = {}

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ..graph.plan import EMPTY, Plan, PlanNode, Wire
 from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent, Ring, Route
 from .crossing import crossing
+from .fading import Newcomer, fading
 
 
 class OutsideState(Protocol):
@@ -96,6 +97,7 @@ class Cable:
     link: CoreLink
     sounding: bool
     turned_by: Change | None = None
+    leader: CoreLink | None = None  # another link, in the middle of whose fade this one begins
 
     def is_over(self, frame: int) -> bool:
         return self.turned_by is None or (self.turned_by.ends is not None and self.turned_by.ends <= frame)
@@ -172,7 +174,10 @@ class Stage:
             self._set_values(commit, order)
             carried = self._transfer(commit, order, made)
             for cable in turned.values():
-                commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
+                if cable.leader:
+                    commit.follow(cable.link, cable.leader)
+                if cable.turned_by is change or not cable.leader:
+                    commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
             change.made = list(made.values())
             change.silenced = [part for node, part in self.parts.items() if node.is_sink and self._leaves(node, plan)]
             change.gone = [part for node, part in self.parts.items() if node not in parts and not node.is_sink]
@@ -185,7 +190,7 @@ class Stage:
         return change.frame, carried
 
     def _leaves(self, node: PlanNode, plan: Plan) -> bool:
-        return self.plan.nodes.get(node.id) is node and plan.nodes.get(node.id) is not node
+        return self.plan.has(node) and not plan.has(node)
 
     def _make(self, node: PlanNode, order: Order) -> Part:
         values, list_count = order.values[node]
@@ -209,29 +214,34 @@ class Stage:
         return Part(node, core, outside)
 
     def _turn(self, plan: Plan, order: Order, made: Parts, change: Change) -> Cables:
-        """The cables whose fade begins or turns round with this change.
-
-        A new wire into a new processor sounds at once, since what that gives out fades; and a wire into a leaving
-        processor sounds to the end for the same reason. All others fade.
-        """
-        turned: Cables = {}
-
-        def turn(wire: Wire, link: CoreLink, sounding: bool) -> None:
+        """The cables whose fade begins or turns round with this change, and new ones that sound at once."""
+        running = {wire: cable.sounding for wire, cable in self._cables.items()}
+        newcomers = {
+            node: Newcomer(
+                part.core.late, before.plan_node if (before := self._predecessor(node, order, part)) else None
+            )
+            for node, part in made.items()
+        }
+        at_once, coming, going, ending = fading(plan, running, newcomers)
+        turned = {wire: self._new_cable(wire, True, newcomers) for wire in at_once}
+        for wire in coming | going | ending:
+            old = self._cables.get(wire)
+            cable = Cable(old.link, old.sounding) if old else self._new_cable(wire, wire in ending, newcomers)
             abrupt = order.fade_frames == 0 or bool({wire.source.id, wire.target.id} & order.abrupt)
-            turned[wire] = Cable(link, sounding, None if abrupt else change)
-
-        for wire in plan.wires - self._cables.keys():
-            if wire.target in made and not wire.target.is_sink:
-                turned[wire] = Cable(CoreLink(True), True)
+            if cable.leader and not cable.sounding and wire in ending:
+                turned[wire] = cable  # on its way out already
             else:
-                turn(wire, CoreLink(False), True)
-        for wire, cable in self._cables.items():
-            if wire in plan.wires:
-                if not cable.sounding:
-                    turn(wire, cable.link, True)
-            elif cable.sounding and (wire.target.is_sink or plan.nodes.get(wire.target.id) is wire.target):
-                turn(wire, cable.link, False)
+                turned[wire] = replace(cable, sounding=wire in coming, turned_by=None if abrupt else change)
         return turned
+
+    def _new_cable(self, wire: Wire, sounding: bool, newcomers: Mapping[PlanNode, Newcomer]) -> Cable:
+        """Into a successor it begins where the one into its predecessor is, if that is in the middle of a fade."""
+        newcomer = newcomers.get(wire.target)
+        if newcomer and newcomer.predecessor:
+            leader = self._cables.get(wire._replace(target=newcomer.predecessor))
+            if leader and leader.turned_by:
+                return Cable(CoreLink(leader.sounding), leader.sounding, leader.turned_by, leader.link)
+        return Cable(CoreLink(sounding), sounding)
 
     def _build_first(self, plan: Plan, parts: Parts, cables: Cables) -> CorePlan:
         """The plan with all that fades."""
@@ -240,7 +250,7 @@ class Stage:
         except CoreError as error:
             if not error.is_loop:
                 raise
-            raise crossing(plan, self._cables, cables) from error
+            raise crossing(plan, self._cables, plan.wires | self._cables.keys() & cables.keys()) from error
 
     def _build(self, parts: Iterable[Part], cables: Cables) -> CorePlan:
         present = list(parts)
@@ -269,11 +279,17 @@ class Stage:
             before = self.plan.nodes.get(node.id)
             if before is None or (part.outside and before.spec is node.spec):
                 continue  # a player or recorder that begins anew has nothing to hand over
-            fits = before.spec is node.spec and node.id not in order.fresh and part.core.transfers
-            if fits:
-                commit.transfer(self.parts[before].core, part.core)
-            carried[node.id] = fits
+            predecessor = self._predecessor(node, order, part)
+            if predecessor is not None:
+                commit.transfer(predecessor.core, part.core)
+            carried[node.id] = predecessor is not None
         return carried
+
+    def _predecessor(self, node: PlanNode, order: Order, part: Part) -> Part | None:
+        """The part whose state a new one takes over."""
+        before = self.plan.nodes.get(node.id)
+        fits = before is not None and before.spec is node.spec and node.id not in order.fresh and part.core.transfers
+        return self.parts[before] if before is not None and fits else None
 
     def _submit(self, commit: CoreCommit, change: Change) -> None:
         self._changes[commit.number] = change

@@ -54,6 +54,13 @@ class Wire(NamedTuple):
     target_port: int
     way: int = 0
 
+    @property
+    def fits(self) -> bool:
+        """Whether one end gives as many channels as the other takes, or one of them 1 and the other 2."""
+        given = list(self.source.channels.outputs.values())[self.source_port]
+        taken = list(self.target.channels.inputs.values())[self.target_port]
+        return given == taken or {given, taken} == {1, 2}
+
 
 class Plan:
     """All node objects by node id, and the wires that each connection comes to."""
@@ -62,6 +69,10 @@ class Plan:
         self.nodes = nodes
         self.by_connection = by_connection
         self.wires = frozenset(chain.from_iterable(by_connection.values()))
+
+    def has(self, node: PlanNode) -> bool:
+        """Whether this very object is in the plan."""
+        return self.nodes.get(node.id) is node
 
     def __str__(self) -> str:
         lines = [f"{node.id}: {node.spec.type} {_counts(node.channels)}" for node in self.nodes.values()]

@@ -16,6 +16,7 @@ from tonnetz.daemon.graph.edits import (
     RemoveNode,
     RenameNode,
     ReplaceNode,
+    Strategy,
 )
 from tonnetz.daemon.graph.rules import Limits
 from tonnetz.daemon.graph.transaction import apply_edits
@@ -25,6 +26,7 @@ from .studio import Studio
 
 TYPES = ("tone", "gain", "gain", "mixer", "equalizer", "delay", "compressor", "channel_map", "null_output")
 STATELESS = ("gain", "gain", "mixer", "mixer", "channel_map")
+STRATEGIES: tuple[Strategy, ...] = ("fade", "immediate", "bridge")
 FADES_MS = (None, 0.0, 1.0, 5.0, 30.0)
 
 
@@ -38,6 +40,7 @@ class Storm:
         untouched: set[str],
         types: tuple[str, ...] = TYPES,
         fades_ms: tuple[float | None, ...] = FADES_MS,
+        strategies: tuple[Strategy, ...] = STRATEGIES,
     ) -> None:
         self.made = made
         self.session = made.session
@@ -45,6 +48,7 @@ class Storm:
         self.untouched = untouched
         self.types = types
         self.fades_ms = fades_ms
+        self.strategies = strategies
 
     async def rage(self) -> bool:
         """Applies a transaction with some fade or other; whether it was accepted."""
@@ -77,7 +81,7 @@ class Storm:
         some = chance.choice(wild)
         match chance.randrange(14):
             case 0:
-                return RemoveNode(id=some, strategy=chance.choice(["fade", "immediate", "bridge"]))
+                return RemoveNode(id=some, strategy=chance.choice(self.strategies))
             case 1 | 2:
                 own = [wire.id for wire in graph.connections.values() if wire.target_node not in self.untouched]
                 return Disconnect(id=chance.choice(sorted(own))) if own else None
