@@ -51,9 +51,7 @@ class WavFile:
             while done < len(data):
                 done += self._file.write(data[done:]) or 0
         finally:
-            self.frames += done // self._frame_bytes
-            if done % self._frame_bytes:  # the disk is full: the next attempt, or the end, starts at a whole frame
-                self._file.seek(self.size)
+            self.frames += done // self._frame_bytes  # part of a frame, on a full disk, will be written over or cut off
             self._renew_header()
 
     def cut(self, frames: int) -> bool:

@@ -389,6 +389,10 @@ def test_a_file_deleted_while_it_loops(place: Place) -> None:
     path.unlink()
     take(endpoint, 6 * RATE)
     wait_for(lambda: endpoint.state.name == "retrying")
+    position_s = endpoint.state.detail["position_s"]
+    assert position_s == 6.0
+    assert not np.any(take(endpoint, RATE))
+    assert endpoint.state.detail["position_s"] == position_s, "it stands still while nothing can be played"
     finish(endpoint)
 
 

@@ -147,6 +147,7 @@ def test_a_full_disk_leaves_a_right_file(tmp_path: Path) -> None:
         wav.write(block[:, 9000:12000])
     assert wav.frames == 10000  # 60 kB of 6 bytes a frame, and no part of one
     wav.abandon()
+    assert path.stat().st_size == 80 + 60_000
     assert np.array_equal(read_sound(path), block[:, :10000])
 
 
