@@ -108,7 +108,24 @@ static void plans_are_exchanged_while_it_runs(void)
 	end_scene(&scene);
 }
 
-static void a_fade_is_a_raised_cosine(void)
+/* Another link takes the place of the scene's, in the middle of its fade. */
+static void exchange_link(struct scene *scene, uint64_t id)
+{
+	struct tz_node *nodes[] = {scene->source, scene->sink};
+	struct tz_link *fresh = tz_link_new(true);
+	CHECK(fresh);
+	struct tz_route route = {.link = fresh, .source = 0, .target = 1, .fading = true};
+	struct tz_plan *plan = NULL;
+	CHECK(tz_plan_build(nodes, 2, &route, 1, BLOCK, &plan) == TZ_OK);
+	struct tz_commit *commit = tz_commit_new(id, plan);
+	CHECK(commit);
+	CHECK(tz_commit_follow(commit, fresh, scene->link) == TZ_OK);
+	CHECK(tz_engine_submit(scene->engine, commit) == TZ_OK);
+	tz_link_release(scene->link);
+	scene->link = fresh;
+}
+
+static void a_fade_is_a_raised_cosine(bool exchanged)
 {
 	struct scene scene = make_scene(TZ_CLOCK_STEP);
 	float ones[10 * BLOCK], heard[10 * BLOCK];
@@ -118,7 +135,10 @@ static void a_fade_is_a_raised_cosine(void)
 	tz_link_release(scene.link);
 	scene.link = tz_link_new(false);
 	CHECK(submit(&scene, 301, true, true) == TZ_OK); /* odd: up; 301 frames */
-	CHECK(tz_engine_step(scene.engine, 10, 1000) == TZ_OK);
+	CHECK(tz_engine_step(scene.engine, 1, 1000) == TZ_OK);
+	if (exchanged)
+		exchange_link(&scene, 302);
+	CHECK(tz_engine_step(scene.engine, 9, 1000) == TZ_OK);
 	CHECK(tz_engine_step(scene.engine, 1, 10) == TZ_STARVED);
 	CHECK(tz_ring_read(scene.sink_ring, heard, 10 * BLOCK, 10 * BLOCK) == 10 * BLOCK);
 	for (uint32_t i = 0; i < 10 * BLOCK; i++) {
@@ -175,7 +195,8 @@ static void nonsense_is_refused(void)
 
 int main(void)
 {
-	a_fade_is_a_raised_cosine();
+	a_fade_is_a_raised_cosine(false);
+	a_fade_is_a_raised_cosine(true);
 	no_memory_is_survived();
 	nonsense_is_refused();
 	plans_are_exchanged_while_it_runs();
