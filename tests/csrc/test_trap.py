@@ -32,7 +32,7 @@ class Trapped:
 
     def __init__(self, folder: Path, recipe: ModuleType) -> None:
         self.core, self.trap = folder / "_core.abi3.so", folder / "trap.so"
-        self._flags = [*recipe.compile_flags("debug"), "-fPIC", "-Icsrc", f"-I{sysconfig.get_path('include')}"]
+        self._flags = [*recipe.compile_flags("debug"), "-g0", "-fPIC", "-Icsrc", f"-I{sysconfig.get_path('include')}"]
         self._folder = folder
         glue = folder / "_core.c"
         builder = recipe.FFI()
