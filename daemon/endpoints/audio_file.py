@@ -34,7 +34,7 @@ _SCALES = {"u8": 1 / 128, "s16": 1 / 32768, "s32": 1 / 2147483648, "flt": 1.0, "
 
 
 class UnreadableFile(Exception):
-    """The file can't be played, and trying again would not help. The message says what is wrong and what to do."""
+    """The file can't be played as it is. The message says what is wrong and what to do."""
 
 
 class AudioFile:
@@ -213,7 +213,7 @@ class AudioFile:
         if self.rate and (rate, channels) != (self.rate, self.channels):
             raise UnreadableFile(
                 f"{self.path} changes from {self.rate} Hz, {self.channels} channels to {rate} Hz, {channels} channels "
-                "on its way, or was replaced by such a file; that can't be played. Convert it, and set `path` again."
+                "on its way; such a file can't be played. Convert it."
             )
 
     def _planar(self, frame: AudioFrame) -> Samples:

@@ -1,9 +1,9 @@
 """The outside half of a file player: decodes a sound file into a ring, ahead of the audio thread.
 
 The thread keeps about a second ready. Loops join without a gap: what follows the last frame is the first, at
-the file's own rate, before the rate is changed. While a file is missing or its disk fails, silence goes into
-the ring instead, so that neither a real-time nor an offline clock is held up, and the file is tried again every
-second.
+the file's own rate, before the rate is changed. In trouble silence goes into the ring instead, so that neither
+a real-time nor an offline clock is held up. A missing file or a failing disk is tried again every second, a file
+that can't be played once it has changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from ..problems import Refusal
 from .audio_file import AudioFile, UnreadableFile
-from .endpoint import Samples, Surroundings
+from .endpoint import Samples, StateName, Surroundings
 from .passage import Piece, ReadingSettings, pieces
 from .playhead import Mark, Playhead
 from .rate_converter import RateConverter
@@ -47,6 +47,7 @@ class FileReading(ThreadedEndpoint):
         self._playhead = Playhead(self._rate, self._next_s)
         self._about: dict[str, Any] = {"path": settings.path}
         self._file: AudioFile | None = None
+        self._tried: tuple[int, ...] = ()  # the version of the file that was opened last
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Loop and ends change while it plays, for all that is not in the ring yet."""
@@ -70,25 +71,25 @@ class FileReading(ThreadedEndpoint):
     # ---- The thread ------------------------------------------------------------------------------------------------
 
     def work(self) -> None:
-        try:
-            while not self.ending.is_set():
-                try:
-                    self._play()
-                    break
-                except OSError as error:
-                    self._wait_after(error)
-        except UnreadableFile as error:
-            self.tell("failed", str(error))
-        except Refusal as refusal:  # a link was moved since the path was checked
-            self.tell("failed", refusal.message)
-        else:
-            self.ring.close()
-            while self.ring.taken < self.ring.written and not self.ending.wait(PIECE_S):
-                pass
-            self.tell("ended")
+        while not self.ending.is_set():
+            try:
+                self._play()
+                break
+            except OSError as error:
+                self._pause("retrying", f"{self._trouble(error)} It is tried again every second.")
+            except UnreadableFile as error:
+                self._wait_for_change(str(error))
+            except Refusal as refusal:  # a link was moved since the path was checked
+                self.tell("failed", refusal.message)
+                return
+        self.ring.close()
+        while self.ring.taken < self.ring.written and not self.ending.wait(PIECE_S):
+            pass
+        self.tell("ended")
 
     def _play(self) -> None:
         """To the end of the passage, or of the node."""
+        self._tried = self._version()
         self._file = file = AudioFile(self.surroundings.media.to_play(self._settings.path))
         try:
             self._about = _description(file)
@@ -129,12 +130,25 @@ class FileReading(ThreadedEndpoint):
             self._be_quiet()
         return False
 
-    def _wait_after(self, error: OSError) -> None:
-        """Tells the trouble, and is silent for a second."""
+    def _wait_for_change(self, message: str) -> None:
+        """Is silent until there is reason to hope: another file of the name, or other settings."""
+        settings = self._settings
+        while self._settings is settings and self._version() == self._tried and not self.ending.is_set():
+            self._pause("failed", message)
+
+    def _version(self) -> tuple[int, ...]:
+        """Of the file: changes when its contents do, or when it comes or goes."""
+        try:
+            status = self.surroundings.media.to_play(self._settings.path).stat()
+        except OSError:
+            return ()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _pause(self, name: StateName, message: str) -> None:
+        """Tells a trouble, once, and is silent for a second."""
         self._stand_still()
-        message = f"{self._trouble(error)} It is tried again every second."
-        if not self.is_told("retrying", message):
-            self.tell("retrying", message)
+        if not self.is_told(name, message):
+            self.tell(name, message)
         until = time.monotonic() + RETRY_S
         while time.monotonic() < until and not self.ending.is_set():
             self._be_quiet()

@@ -62,6 +62,26 @@ def played(place: Place, **given: Any) -> Samples:
     return block
 
 
+def fails(place: Place, **given: Any) -> Endpoint:
+    """A player that has failed, and gives silence, so that no clock waits for it."""
+    endpoint = started(place, **given)
+    wait_for(lambda: place.states)
+    assert place.told == ["failed"]
+    assert not np.any(take(endpoint, RATE // 2))
+    return endpoint
+
+
+def sounding(endpoint: Endpoint, sound: Samples) -> None:
+    """After some silence the sound comes, from its beginning."""
+    count, begin = sound.shape[1], int(np.argmax(np.any(sound != 0, axis=0)))
+    deadline = time.monotonic() + 30
+    while not np.any(block := take(endpoint, 480)):
+        assert time.monotonic() < deadline
+    block = np.concatenate([block, take(endpoint, count)], axis=1)
+    block = block[:, int(np.argmax(np.any(block != 0, axis=0))) :]
+    assert np.array_equal(block[:, : count - 480 - begin], sound[:, begin : count - 480])
+
+
 # ---- The whole file --------------------------------------------------------------------------------------------------
 
 
@@ -159,8 +179,7 @@ def test_many_channels_pass_as_they_are(place: Place) -> None:
 
 def test_other_channel_counts_fail_and_say_what_to_do(place: Place) -> None:
     write_sound(place.folder / "a.wav", noise(9999, channels=6))
-    assert played(place, path="a.wav").shape[1] == 0
-    assert place.told == ["failed"]
+    fails(place, path="a.wav")
     assert "has 6 channels, the player 2. Set `channels` to 6" in place.states[0].message
 
 
@@ -242,10 +261,12 @@ def test_a_jump_beyond_the_end_is_the_end(place: Place) -> None:
 
 
 def test_a_loop_of_nothing_fails(place: Place) -> None:
-    write_sound(place.folder / "a.wav", noise(RATE))
-    assert played(place, path="a.wav", loop=True, start_s=10.0).shape[1] == 0
-    assert place.told == ["failed"]
+    path = write_sound(place.folder / "a.wav", noise(RATE), subtype="PCM_24")
+    endpoint = fails(place, path="a.wav", loop=True, start_s=10.0)
     assert "start_s (10 s) lies behind its end at 1.000 s" in place.states[0].message
+    endpoint.configure(config_of(file_player.SPEC, {"path": "a.wav", "loop": True, "start_s": 0.5}))
+    sounding(endpoint, read_sound(path)[:, 24000:])
+    assert endpoint.state.name == "running"
 
 
 def test_the_loop_can_be_ended_while_it_plays(place: Place) -> None:
@@ -336,11 +357,26 @@ def test_a_missing_file_is_waited_for_in_silence(place: Place) -> None:
     assert place.told == ["retrying", "running", "ended"]
 
 
-def test_what_is_no_sound_fails_and_frees_the_clock(place: Place) -> None:
+def test_what_is_no_sound_fails_until_it_is_one(place: Place) -> None:
     (place.folder / "a.wav").write_text("no sound")
-    assert played(place, path="a.wav").shape[1] == 0
-    assert place.told == ["failed"]
+    endpoint = fails(place, path="a.wav")
     assert "is not a sound file" in place.states[0].message
+    (place.folder / "a.wav").write_text("no sound either")
+    time.sleep(0.3)
+    path = write_sound(place.folder / "part", noise(RATE), format="WAV", subtype="PCM_24")
+    path.rename(place.folder / "a.wav")
+    sounding(endpoint, read_sound(place.folder / "a.wav"))
+    assert place.told[:2] == ["failed", "running"], "the same trouble is told once"
+
+
+def test_a_file_replaced_by_one_of_another_kind_is_played_anew(place: Place) -> None:
+    write_sound(place.folder / "a.wav", noise(6 * RATE))
+    endpoint = started(place, path="a.wav", loop=True)
+    take(endpoint, RATE)
+    path = write_sound(place.folder / "part", noise(2 * RATE, channels=1), format="WAV", subtype="PCM_24")
+    path.rename(place.folder / "a.wav")
+    take(endpoint, 5 * RATE)
+    sounding(endpoint, np.repeat(read_sound(place.folder / "a.wav"), 2, axis=0))
 
 
 def test_a_file_that_may_not_be_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
