@@ -7,7 +7,7 @@ node object takes its place, with its state, and both fade against each other.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ..graph.plan import Plan, PlanNode, Wire
 
@@ -37,18 +37,26 @@ def crossing(plan: Plan, running: Collection[Wire], wires: Collection[Wire]) -> 
     return Crossing(frozenset(node.id for node in into_old or into_new or before_old))
 
 
-def leads_to(start: PlanNode, end: PlanNode, wires: Collection[Wire]) -> bool:
-    """Whether there is a way from one node to the other."""
-    forward: dict[PlanNode, list[PlanNode]] = {}
-    for wire in wires:
-        forward.setdefault(wire.source, []).append(wire.target)
-    look_at, seen = [start], {start}
-    while look_at:
-        for target in forward.get(look_at.pop(), ()):
-            if target not in seen:
-                seen.add(target)
-                look_at.append(target)
-    return end in seen
+class Ways:
+    """Where wires lead."""
+
+    def __init__(self, wires: Iterable[Wire]) -> None:
+        self._onward: dict[PlanNode, list[PlanNode]] = {}
+        for wire in wires:
+            self.add(wire)
+
+    def add(self, wire: Wire) -> None:
+        self._onward.setdefault(wire.source, []).append(wire.target)
+
+    def lead(self, start: PlanNode, end: PlanNode) -> bool:
+        """Whether there is a way from one node to the other."""
+        look_at, seen = [start], {start}
+        while look_at:
+            for target in self._onward.get(look_at.pop(), ()):
+                if target not in seen:
+                    seen.add(target)
+                    look_at.append(target)
+        return end in seen
 
 
 def _between_loops(wires: Collection[Wire]) -> set[PlanNode]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..graph.plan import Plan, PlanNode, Wire
-from .crossing import leads_to
+from .crossing import Ways
 
 
 class Newcomer(NamedTuple):
@@ -53,23 +53,24 @@ def fading(plan: Plan, running: Mapping[Wire, bool], newcomers: Mapping[PlanNode
 def _successions(
     plan: Plan, running: Mapping[Wire, bool], newcomers: Mapping[PlanNode, Newcomer]
 ) -> tuple[set[Wire], set[Wire]]:
-    """Into late successors: the wires that sound at once, and those that end there."""
+    """Into late successors: the wires that sound at once, and those that end there. A predecessor has one successor."""
     at_once: set[Wire] = set()
     ending: set[Wire] = set()
-    for node, newcomer in newcomers.items():
-        if not newcomer.late or newcomer.predecessor is None:
+    successors = {newcomer.predecessor: node for node, newcomer in newcomers.items() if newcomer.late}
+    ways = Ways((*plan.wires, *running) if successors else ())
+    cut: set[tuple[PlanNode, int]] = set()  # ports where what was heard can't go on
+    for wire, sounding in running.items():  # also those on their way out
+        successor = successors.get(wire.target)
+        if successor is None:
             continue
-        heard = [wire for wire in running if wire.target is newcomer.predecessor]  # also those on their way out
-        cut = set()  # ports where what was heard can't go on
-        for wire in heard:
-            heir = wire._replace(target=node)
-            if heir in plan.wires and running[wire]:
-                at_once.add(heir)
-            elif heir in plan.wires:
-                pass  # it turns round, and comes
-            elif heir.fits and not leads_to(node, heir.source, {*plan.wires, *running, *ending}):
-                ending.add(heir)
-            else:
-                cut.add(heir.target_port)
-        at_once |= {wire for wire in plan.wires if wire.target is node and wire.target_port in cut}
+        heir = wire._replace(target=successor)
+        if heir in plan.wires:
+            at_once |= {heir} if sounding else set()  # else it turns round, and comes
+        elif heir.fits and not ways.lead(successor, heir.source):
+            ending.add(heir)
+            ways.add(heir)
+        else:
+            cut.add((successor, heir.target_port))
+    if cut:
+        at_once |= {wire for wire in plan.wires if (wire.target, wire.target_port) in cut}
     return at_once, ending
