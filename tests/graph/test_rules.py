@@ -174,13 +174,14 @@ def test_a_mixer_mixes_mono_and_stereo() -> None:
     assert check(bare(nodes, "m.out > x.in_1", "s.out > x.in_2", "x.out > o.in"), CATALOGUE, LIMITS) == []
 
 
-def test_a_wide_mixer_wants_all_its_inputs_alike() -> None:
-    nodes = {"w": ("tone", {"channels": 6}), "v": ("tone", {"channels": 6}), "x": ("mixer", {})}
+@pytest.mark.parametrize("width", [3, 6])
+def test_a_wide_mixer_wants_all_its_inputs_alike(width: int) -> None:
+    nodes = {"w": ("tone", {"channels": width}), "v": ("tone", {"channels": width}), "x": ("mixer", {})}
     assert check(bare(nodes, "w.out > x.in_1", "v.out > x.in_2"), CATALOGUE, LIMITS) == []
     nodes |= {"v": ("tone", {"channels": 1})}
     problem = only_problem(bare(nodes, "w.out > x.in_1", "v.out > x.in_2"))
-    assert problem.message.startswith("v.out has 1 channel and x mixes 6; ")
-    assert "channel_map (in_channels: 1, out_channels: 6)" in problem.message
+    assert problem.message.startswith(f"v.out has 1 channel and x mixes {width}; ")
+    assert f"channel_map (in_channels: 1, out_channels: {width})" in problem.message
 
 
 def test_a_side_chain_may_be_of_another_width() -> None:

@@ -554,6 +554,11 @@ def test_all_problems_of_all_edits_are_told_in_their_order() -> None:
             id="the ports it would have been given",
         ),
         pytest.param(
+            [AddNode(type="gian", id="new"), Disconnect(id="new.out:o.in"), Disconnect(id="t.out:new.in")],
+            ["edits[0].type"],
+            id="connections it would have",
+        ),
+        pytest.param(
             [ReplaceNode(id="g", type="mixr"), wire("t.out > g.in_3"), ConfigureNode(id="g", config={"inputs": []})],
             ["edits[0].type"],
             id="the node it would have become",
