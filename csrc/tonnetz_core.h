@@ -101,7 +101,7 @@ enum tz_event_kind {
 	TZ_EVENT_ADOPTED = 1, /* id: the commit's; frame: where the block began */
 	TZ_EVENT_FAULT,       /* id: the node's tag; value: blocks muted so far */
 	TZ_EVENT_GAP,         /* value: frames of time that passed unplayed because the thread was held up */
-	TZ_EVENT_STEPPED_DOWN /* the thread hogged its core and gave up its real-time priority */
+	TZ_EVENT_STEPPED_DOWN /* value: seconds for which the thread hogged its core; it gave up its real-time priority */
 };
 struct tz_event { int32_t kind; uint64_t id; uint64_t frame; double value; };
 void tz_node_tag(struct tz_node *node, uint64_t tag); /* what events call it */

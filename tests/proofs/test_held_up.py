@@ -3,6 +3,7 @@ as debuggers, suspended machines and hypervisors do it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -64,8 +65,11 @@ def of_process(daemon: Daemon, key: str) -> str:
 def priorities(daemon: Daemon) -> list[int]:
     """Of all threads, those that have one."""
     assert daemon.process is not None
-    threads = [int(thread) for thread in os.listdir(f"/proc/{daemon.process.pid}/task")]
-    return [found for thread in threads if (found := os.sched_getparam(thread).sched_priority)]
+    found = []
+    for thread in os.listdir(f"/proc/{daemon.process.pid}/task"):
+        with contextlib.suppress(ProcessLookupError):  # others come and go
+            found.append(os.sched_getparam(int(thread)).sched_priority)
+    return [priority for priority in found if priority]
 
 
 def test_it_gets_what_the_machine_grants_and_says_so(daemon: Daemon) -> None:
