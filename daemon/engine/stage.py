@@ -107,15 +107,13 @@ class Cable:
 class Order:
     """What a transaction asks of the stage, beside the plan."""
 
-    values: Mapping[
-        PlanNode, tuple[Sequence[float], int]
-    ]  # flattened parameters and list count of new and changed nodes
+    # Flattened parameters and list count of new and changed nodes.
+    values: Mapping[PlanNode, tuple[Sequence[float], int]]
     fade_frames: int
     ramp_frames: int | None  # None: each type's own
     abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
-    fresh: frozenset[str] = (
-        frozenset()
-    )  # nodes that begin without a predecessor's state, though there was one of their id
+    # Nodes that begin without a predecessor's state, though there was one of their id.
+    fresh: frozenset[str] = frozenset()
 
 
 Parts = dict[PlanNode, Part]

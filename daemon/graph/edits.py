@@ -97,6 +97,4 @@ class BypassNode(Edit, frozen=True, tag="bypass_node"):
     bypass: bool
 
 
-AnyEdit = (
-    AddNode | RemoveNode | Connect | Disconnect | ConfigureNode | ReplaceNode | RenameNode | MoveNode | BypassNode
-)
+AnyEdit = AddNode | RemoveNode | Connect | Disconnect | ConfigureNode | ReplaceNode | RenameNode | MoveNode | BypassNode
