@@ -72,7 +72,11 @@ static void run_sum(const struct tz_sum *sum, float *gains, uint32_t frames)
 
 /* ---- The look at an output: peak and sum of squares in one pass ---- */
 
-#define LANES 16 /* floats in the widest register: partial results side by side, so that the loop needs no reassociation */
+/* Partial results side by side, so that the loop needs no reassociation. Said in vectors, which the compiler splits where the machine
+ * has narrower ones: left to find them by itself it went frame by frame. */
+enum { LANES = 16 };
+typedef float lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t lane_mask __attribute__((vector_size(4 * LANES)));
 
 struct level {
 	float peak, square_sum;
@@ -80,14 +84,16 @@ struct level {
 
 TZ_KERNEL static void look(const float *restrict samples, uint32_t frames, struct level *level)
 {
-	float peak[LANES] = {0}, square[LANES] = {0};
+	lanes peak = {0}, square = {0};
 	uint32_t whole = frames - frames % LANES;
-	for (uint32_t i = 0; i < whole; i += LANES)
-		for (uint32_t k = 0; k < LANES; k++) {
-			float magnitude = samples[i + k] < 0 ? -samples[i + k] : samples[i + k];
-			peak[k] = magnitude > peak[k] ? magnitude : peak[k];
-			square[k] += samples[i + k] * samples[i + k];
-		}
+	for (uint32_t i = 0; i < whole; i += LANES) {
+		lanes sound;
+		memcpy(&sound, samples + i, sizeof sound);
+		const lanes magnitude = (lanes)((lane_mask)sound & INT32_MAX);
+		const lane_mask louder = magnitude > peak; /* no NaN is */
+		peak = (lanes)(((lane_mask)magnitude & louder) | ((lane_mask)peak & ~louder));
+		square += sound * sound;
+	}
 	for (uint32_t i = whole; i < frames; i++) {
 		float magnitude = samples[i] < 0 ? -samples[i] : samples[i];
 		peak[0] = magnitude > peak[0] ? magnitude : peak[0];
@@ -152,18 +158,8 @@ static void look_at_inputs(struct tz_node *node, const struct tz_member *member,
 
 /* ---- A block ---- */
 
-static void run_group(const struct tz_group *group, uint32_t frames, bool timed, bool metered, struct tz_telemetry *telemetry,
-                      uint64_t frame)
+static void look_at_group(const struct tz_group *group, uint32_t frames, bool metered, struct tz_telemetry *telemetry, uint64_t frame)
 {
-	uint64_t before = timed ? monotonic_ns() : 0;
-	group->type->process(group->members, group->count, frames);
-	if (timed) {
-		uint64_t each = (monotonic_ns() - before) / group->count; /* like nodes cost alike */
-		for (uint32_t i = 0; i < group->count; i++)
-			tz_node_count_cost(group->nodes[i], each);
-	}
-	if (!metered && !(group->type->flags & TZ_GUARDED))
-		return;
 	for (uint32_t i = 0; i < group->count; i++) {
 		if (group->nodes[i]->shape.output_count)
 			look_at_outputs(group->nodes[i], &group->members[i], frames, metered, telemetry, frame);
@@ -172,14 +168,36 @@ static void run_group(const struct tz_group *group, uint32_t frames, bool timed,
 	}
 }
 
+/* Like nodes cost alike. Returns when this group was over. */
+static uint64_t count_cost(const struct tz_group *group, uint64_t begin)
+{
+	const uint64_t end = monotonic_ns(), each = (end - begin) / group->count;
+	for (uint32_t i = 0; i < group->count; i++)
+		tz_node_count_cost(group->nodes[i], each);
+	return end;
+}
+
 void tz_plan_run(struct tz_plan *plan, bool timed, bool metered, struct tz_telemetry *telemetry, uint64_t frame)
 {
-	for (uint32_t s = 0; s < plan->step_count; s++) {
-		const struct tz_step *step = &plan->steps[s];
-		if (step->kind == TZ_STEP_SUM)
-			run_sum(&step->sum, plan->fade_gains, plan->block_frames);
-		else
-			run_group(&step->group, plan->block_frames, timed, metered, telemetry, frame);
+	const uint32_t frames = plan->block_frames;
+	/* One step's end is the next one's begin: to read the clock costs as much as a small node. */
+	uint64_t begin = timed ? monotonic_ns() : 0;
+	for (const struct tz_step *step = plan->steps; step < plan->steps + plan->step_count; step++) {
+		if (step->kind == TZ_STEP_SUM) {
+			run_sum(&step->sum, plan->fade_gains, frames);
+			if (timed)
+				begin = monotonic_ns();
+			continue;
+		}
+		const struct tz_group *group = &step->group;
+		group->type->process(group->members, group->count, frames);
+		if (timed)
+			begin = count_cost(group, begin);
+		if (!metered && !(group->type->flags & TZ_GUARDED))
+			continue;
+		look_at_group(group, frames, metered, telemetry, frame);
+		if (timed)
+			begin = monotonic_ns();
 	}
 }
 

@@ -88,6 +88,12 @@ TZ_INLINE float driven(float decibels)
 	return tz_exp2f(decibels * 0.16609640f);
 }
 
+TZ_INLINE void multiply(float *restrict out, const float *restrict in, float factor, uint32_t frames)
+{
+	for (uint32_t frame = 0; frame < frames; frame++)
+		out[frame] = in[frame] * factor;
+}
+
 TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
 {
 	const struct tz_glide glide = state->glide;
@@ -99,8 +105,7 @@ TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t
 			for (uint32_t frame = 0; frame < frames; frame++)
 				out[frame] = in[frame] * tz_ramp_at(&factor, tz_way(&glide, glide.left - 1 - frame));
 		else
-			for (uint32_t frame = 0; frame < frames; frame++)
-				out[frame] = in[frame] * factor.target;
+			multiply(out, in, factor.target, frames);
 	}
 	if (member->in[1] == NULL)
 		return;
@@ -118,16 +123,28 @@ TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t
 	}
 }
 
+static TZ_KERNEL void process_moving(const struct tz_member *member, uint32_t frames)
+{
+	struct state *state = member->state;
+	const uint32_t gliding = tz_least(frames, state->glide.left);
+	if (gliding > 0)
+		run(state, member, 0, gliding);
+	state->glide.left -= gliding;
+	if (gliding < frames)
+		run(state, member, gliding, frames - gliding);
+}
+
+/* Most gains stand still and are not driven: they go without what the others put on the stack. */
 static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
-	for (uint32_t n = 0; n < count; n++) {
-		struct state *state = members[n].state;
-		const uint32_t gliding = tz_least(frames, state->glide.left);
-		if (gliding > 0)
-			run(state, &members[n], 0, gliding);
-		state->glide.left -= gliding;
-		if (gliding < frames)
-			run(state, &members[n], gliding, frames - gliding);
+	for (const struct tz_member *member = members; member < members + count; member++) {
+		const struct state *state = member->state;
+		if (state->glide.left > 0 || member->in[1] != NULL) {
+			process_moving(member, frames);
+			continue;
+		}
+		for (uint32_t channel = 0; channel < state->channels; channel++)
+			multiply(member->out[0][channel], member->in[0][channel], state->factor.target, frames);
 	}
 }
 
