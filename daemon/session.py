@@ -38,7 +38,7 @@ from .node_catalogue import OutsideType, load_catalogue
 from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
-from .view import troubles, view
+from .view import state_of, troubles, view
 
 log = logging.getLogger(__name__)
 
@@ -301,8 +301,10 @@ class Session:
                 part.outside.configure(new.config)
 
     def _tell_state(self, node_id: str, state: EndpointState) -> None:
-        if node_id in self.graph.nodes:
-            self.events.publish("node_state_changed", {"node_id": node_id, **msgspec.to_builtins(state)})
+        node = self.graph.nodes.get(node_id)
+        if node is not None:
+            told = {"state": state_of(node, state.name), "state_message": state.message, "detail": state.detail}
+            self.events.publish("node_state_changed", {"node_id": node_id, **told})
 
     def renew_outside(self) -> None:
         """Gives every node with an outside a fresh one: the old ones ended when the engine stopped."""

@@ -51,7 +51,7 @@ def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any
     }
     if part.outside is not None:
         state = part.outside.state
-        shown["state"] = _state(node, state.name)
+        shown["state"] = state_of(node, state.name)
         shown["state_message"] = state.message
         shown["detail"] = dict(state.detail)
     return shown
@@ -64,13 +64,13 @@ def troubles(session: Session) -> list[dict[str, str]]:
     for node in session.graph.nodes.values():
         outside = session.stage.part(node.id).outside
         if outside is not None:
-            state = _state(node, outside.state.name)
+            state = state_of(node, outside.state.name)
             if state not in ("running", "bypassed"):
                 found.append({"id": node.id, "type": node.type, "state": state, "message": outside.state.message})
     return found
 
 
-def _state(node: Node, endpoint: str) -> str:
+def state_of(node: Node, endpoint: str) -> str:
     """A node's state as the contract has it: a player at the end of its file goes on running, silently."""
     if node.bypass and endpoint not in ("failed", "retrying"):
         return "bypassed"

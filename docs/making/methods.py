@@ -46,8 +46,8 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         "A parameter has another value, a list or matrix as a whole; `label` and `bypass` count as parameters here.",
     ),
     "node_state_changed": (
-        ("node_id", "name", "message", "detail"),
-        "A player or recorder is `starting`, `running`, `retrying`, `failed` or `ended`, and why.",
+        ("node_id", "state", "state_message", "detail"),
+        "A player or recorder is `starting`, `running`, `retrying` or `failed`, and why, as graph.get tells it.",
     ),
     "transaction_applied": (
         (*CHANGED, "frame", "label"),

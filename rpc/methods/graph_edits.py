@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -26,7 +27,7 @@ from tonnetz.daemon.graph.edits import (
     TypeName,
 )
 from tonnetz.daemon.graph.model import Position
-from tonnetz.daemon.problems import Refusal, refuse
+from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
@@ -38,6 +39,7 @@ ConnectionId = Annotated[str, Meta(max_length=256, description="a connection as 
 RemovalStrategy = Annotated[
     Strategy, Meta(description="bridge joins what fed the node to what it fed; immediate does not fade")
 ]
+ALONE = re.compile(r"edits\[0\](\.|: )?")  # the place of the only edit: whoever sent no list knows of none
 NodeLabel = Annotated[Label, Meta(description="what people call the node")]
 
 
@@ -248,8 +250,6 @@ async def one(
         if not refusal.problems:
             raise
         problems = [
-            msgspec.structs.replace(problem, where=problem.where.removeprefix("edits[0]").removeprefix("."))
-            for problem in refusal.problems
+            msgspec.structs.replace(problem, where=ALONE.sub("", problem.where)) for problem in refusal.problems
         ]
-        placed = refuse(refusal.name, problems)
-        raise Refusal(placed.name, placed.message, problems, **refusal.extra) from None
+        raise Refusal(refusal.name, ALONE.sub("", refusal.message), problems, **refusal.extra) from None
