@@ -20,7 +20,7 @@ void tz_plan_release(struct tz_plan *plan)
 
 static unsigned buffer_number(const struct tz_plan *plan, const float *samples)
 {
-	return (unsigned)((size_t)(samples - plan->samples) / plan->block_frames);
+	return (unsigned)((size_t)(samples - plan->samples) / plan->buffer_stride);
 }
 
 static void put_sum(const struct tz_plan *plan, const struct tz_sum *sum, struct tz_text *text)

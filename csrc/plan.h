@@ -52,7 +52,8 @@ struct tz_plan {
 	uint32_t link_count;
 	struct tz_node **ring_nodes; /* those that meet the outside: clocks that may wait ask them */
 	uint32_t ring_count;
-	float *samples;    /* all buffers, block_frames each; the first is silence and stays it */
+	float *samples;    /* all buffers; the first is silence and stays it */
+	size_t buffer_stride; /* samples from one buffer to the next */
 	uint32_t buffer_count;
 	float *fade_gains; /* one block of gains, scratch for fading terms */
 	void *arena;       /* steps, members, pointers: one block of memory, freed at once */

@@ -320,21 +320,30 @@ static void add_steps(struct build *b)
 	}
 }
 
+/* Samples from the begin of a buffer to that of the next. Whole cache lines, and an odd number of them: buffers a power of two apart
+ * would share a few sets of the nearest cache and drive one another out, where a node reads many. */
+static size_t buffer_stride(uint32_t block_frames)
+{
+	const size_t line = 64 / sizeof(float);
+	return ((block_frames + line - 1) / line | 1) * line;
+}
+
 static tz_status add_buffers(struct build *b)
 {
 	struct tz_plan *plan = b->plan;
-	/* one block more than there are buffers: the scratch for fades */
-	plan->samples = tz_allocate_array((size_t)(plan->buffer_count + 1) * plan->block_frames, sizeof *plan->samples);
+	const size_t stride = plan->buffer_stride = buffer_stride(plan->block_frames);
+	/* one more than there are buffers: the scratch for fades */
+	plan->samples = tz_allocate_array((plan->buffer_count + 1) * stride, sizeof *plan->samples);
 	if (!plan->samples)
 		return TZ_NO_MEMORY;
-	plan->fade_gains = plan->samples + (size_t)plan->buffer_count * plan->block_frames;
+	plan->fade_gains = plan->samples + plan->buffer_count * stride;
 	for (uint32_t c = 0; c < b->wires.in_channels; c++) {
-		b->in_pointer[c] = plan->samples + (size_t)b->in_buffer[c] * plan->block_frames;
+		b->in_pointer[c] = plan->samples + b->in_buffer[c] * stride;
 		if (b->sum_buffer[c] != NO_BUFFER)
-			b->sum_pointer[c] = plan->samples + (size_t)b->sum_buffer[c] * plan->block_frames;
+			b->sum_pointer[c] = plan->samples + b->sum_buffer[c] * stride;
 	}
 	for (uint32_t c = 0; c < b->wires.out_channels; c++)
-		b->out_pointer[c] = plan->samples + (size_t)b->out_buffer[c] * plan->block_frames;
+		b->out_pointer[c] = plan->samples + b->out_buffer[c] * stride;
 	return TZ_OK;
 }
 

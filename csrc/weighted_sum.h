@@ -10,39 +10,39 @@ struct tz_share {
 	float gain;
 };
 
-/* Eight terms and the sum so far fit the registers; the sum is loaded and stored once for all eight. */
-enum { TZ_SHARE_GROUP = 8 };
+/* So many frames at a time: their sums stay in registers while all terms pass, and hide from one another how long an addition takes.
+ * Wide vectors, which the compiler splits where the machine has narrower ones. */
+typedef float tz_sum_lanes __attribute__((vector_size(64), aligned(4), may_alias));
+enum { TZ_SUM_LANES = 16, TZ_SUM_VECTORS = 8, TZ_SUM_TILE = TZ_SUM_LANES * TZ_SUM_VECTORS };
 
-/* sum[frame] (or 0, if `fresh`) + shares[0 … count) of source[first + frame]: count is known where this is inlined. */
-TZ_INLINE void tz_add_shares(float *restrict sum, const float *const *sources, const struct tz_share *shares, const uint32_t count, bool fresh,
-    uint32_t first, uint32_t frames)
+TZ_INLINE void tz_sum_tile(float *sum, const float *const *sources, const struct tz_share *shares, uint32_t count, uint32_t first)
 {
-	const float *source[TZ_SHARE_GROUP];
-	float gain[TZ_SHARE_GROUP];
+	tz_sum_lanes total[TZ_SUM_VECTORS] = {0};
 	for (uint32_t n = 0; n < count; n++) {
-		source[n] = sources[shares[n].source] + first;
-		gain[n] = shares[n].gain;
-	}
-	for (uint32_t frame = 0; frame < frames; frame++) {
-		float total = fresh ? 0.0f : sum[frame];
+		const tz_sum_lanes *source = (const tz_sum_lanes *)(sources[shares[n].source] + first);
+		const float gain = shares[n].gain;
 #pragma GCC unroll 8
-		for (uint32_t n = 0; n < count; n++)
-			total += source[n][frame] * gain[n];
-		sum[frame] = total;
+		for (uint32_t vector = 0; vector < TZ_SUM_VECTORS; vector++)
+			total[vector] += source[vector] * gain;
 	}
+#pragma GCC unroll 8
+	for (uint32_t vector = 0; vector < TZ_SUM_VECTORS; vector++)
+		((tz_sum_lanes *)sum)[vector] = total[vector];
 }
 
 TZ_INLINE void tz_sum_shares(float *restrict sum, const float *const *sources, const struct tz_share *shares, uint32_t count, uint32_t first,
     uint32_t frames)
 {
 	uint32_t done = 0;
-	bool fresh = true;
-	for (; count - done >= TZ_SHARE_GROUP; done += TZ_SHARE_GROUP, fresh = false)
-		tz_add_shares(sum, sources, shares + done, TZ_SHARE_GROUP, fresh, first, frames);
-	for (; count - done >= 2; done += 2, fresh = false)
-		tz_add_shares(sum, sources, shares + done, 2, fresh, first, frames);
-	if (done < count || fresh)
-		tz_add_shares(sum, sources, shares + done, count - done, fresh, first, frames);
+	for (; frames - done >= TZ_SUM_TILE; done += TZ_SUM_TILE)
+		tz_sum_tile(sum + done, sources, shares, count, first + done);
+	for (uint32_t frame = done; frame < frames; frame++)
+		sum[frame] = 0.0f;
+	for (uint32_t n = 0; n < count; n++) {
+		const float *restrict source = sources[shares[n].source] + first;
+		for (uint32_t frame = done; frame < frames; frame++)
+			sum[frame] += source[frame] * shares[n].gain;
+	}
 }
 
 /* One more term while its gain glides; frames ≤ glide->left. */
