@@ -92,11 +92,6 @@ tz_status tz_engine_stop(struct tz_engine *engine)
 	return TZ_OK;
 }
 
-bool tz_engine_running(const struct tz_engine *engine)
-{
-	return engine->has_thread;
-}
-
 tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t timeout_ms)
 {
 	if (!take(engine, TZ_CALLER))

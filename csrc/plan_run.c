@@ -2,17 +2,14 @@
 #include "kernel.h"
 #include "link.h"
 #include "plan.h"
+#include "realtime.h"
 #include "ring.h"
 
-#include <math.h>
 #include <string.h>
-#include <time.h>
 
 static uint64_t monotonic_ns(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return (uint64_t)tz_clock_ns(CLOCK_MONOTONIC);
 }
 
 /* ---- Sums ---- */

@@ -1,4 +1,4 @@
-/* [audio] What a thread needs before it may run blocks. */
+/* [both] The clocks, and what a thread needs before it may run blocks. */
 #ifndef TZ_REALTIME_H
 #define TZ_REALTIME_H
 

@@ -3,10 +3,10 @@
 
 #include "futex.h"
 #include "memory.h"
+#include "realtime.h"
 
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 /* A thread outside naps at most so long at a time, as a real-time audio thread never wakes it: 20 ms is far below the half
  * second that endpoints keep in their rings, and 50 naps a second cost nothing that can be measured. */
@@ -59,11 +59,6 @@ void tz_ring_release(struct tz_ring *ring)
 		tz_free(ring->samples);
 		tz_free(ring);
 	}
-}
-
-uint32_t tz_ring_channels(const struct tz_ring *ring)
-{
-	return ring->channels;
 }
 
 /* ---- Copying: two spans at most, since the ring wraps once ---- */
@@ -192,21 +187,14 @@ uint32_t tz_ring_read(struct tz_ring *ring, float *planar, uint32_t stride, uint
 	return given;
 }
 
-static int64_t monotonic_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static uint32_t wait_until(struct tz_ring *ring, uint32_t (*measure)(const struct tz_ring *), uint32_t frames, uint32_t timeout_ms)
 {
-	int64_t deadline = monotonic_ns() + (int64_t)timeout_ms * 1000000;
+	int64_t deadline = tz_clock_ns(CLOCK_MONOTONIC) + (int64_t)timeout_ms * 1000000;
 	uint32_t wakes = atomic_load(&ring->wakes);
 	for (;;) {
 		uint32_t seen = atomic_load(&ring->audio_moved);
 		uint32_t measured = measure(ring);
-		int64_t left = deadline - monotonic_ns();
+		int64_t left = deadline - tz_clock_ns(CLOCK_MONOTONIC);
 		if (measured >= frames || left <= 0 || atomic_load(&ring->closed) || atomic_load(&ring->wakes) != wakes)
 			return measured;
 		tz_futex_wait(&ring->audio_moved, seen, left < NAP_NS ? (long)left : NAP_NS);

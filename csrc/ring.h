@@ -10,7 +10,6 @@
 uint32_t tz_ring_pull(struct tz_ring *ring, float *const *channels, uint32_t frames);
 uint32_t tz_ring_push(struct tz_ring *ring, const float *const *channels, uint32_t frames);
 
-uint32_t tz_ring_channels(const struct tz_ring *ring);
 struct tz_ring *tz_ring_retain(struct tz_ring *ring);
 
 /* [audio] For clocks that may wait (freewheel, step): is there a block to pull, is there room to push one, or will there never be? */

@@ -91,7 +91,6 @@ tz_status tz_engine_new(double sample_rate, uint32_t block_frames, tz_clock cloc
 void tz_engine_release(struct tz_engine *engine); /* stops it first */
 tz_status tz_engine_start(struct tz_engine *engine);  /* of a step clock: TZ_BUSY never, it only marks it as running */
 tz_status tz_engine_stop(struct tz_engine *engine);   /* returns when the thread is gone; the frame stands still */
-bool tz_engine_running(const struct tz_engine *engine);
 /* Runs blocks on the calling thread; the engine's own thread must not run. Waits at most timeout_ms per block for endpoints. */
 tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t timeout_ms);
 /* The commit now belongs to the engine. With no audio thread running it is adopted at once, at the frame of the next block. */

@@ -93,9 +93,6 @@ class Session:
         """The nodes that neither run nor are bypassed on purpose."""
         return troubles(self)
 
-    def meters(self, node_ids: list[str] | None = None) -> dict[str, Any]:
-        return self.runtime.meters(node_ids)
-
     # ---- Transactions ------------------------------------------------------------------------------------------------
 
     async def apply(

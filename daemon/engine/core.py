@@ -36,10 +36,6 @@ class CoreError(Exception):
         self.status = status
 
     @property
-    def is_busy(self) -> bool:
-        return bool(self.status == lib.TZ_BUSY)
-
-    @property
     def is_loop(self) -> bool:
         return bool(self.status == lib.TZ_CYCLE)
 

@@ -11,16 +11,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .model import NODE_ID_PATTERN, Position
+from .model import CANVAS, LABEL_MAXIMUM, NODE_ID_PATTERN, Position
 
 NodeId = Annotated[str, Meta(pattern=NODE_ID_PATTERN, description="node id")]
 PortName = Annotated[
     str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$", description="port, as node.port")
 ]
 TypeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="node type")]
-Label = Annotated[str, Meta(max_length=200)]
+Label = Annotated[str, Meta(max_length=LABEL_MAXIMUM)]
 Strategy = Literal["fade", "immediate", "bridge"]
-Coordinate = Annotated[float, Meta(ge=-1e7, le=1e7)]  # any canvas; bounded so that NaN and infinity are refused
+Coordinate = Annotated[float, Meta(ge=-CANVAS, le=CANVAS)]  # bounded, so that NaN and infinity are refused
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", omit_defaults=True):

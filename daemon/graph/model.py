@@ -10,6 +10,9 @@ import msgspec
 
 NODE_ID_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"  # a D-Bus path element, a URL segment and a shell word at once
 
+CANVAS = 1e7  # how far from its middle an editor may draw: any canvas, and no infinity
+LABEL_MAXIMUM = 200  # characters
+
 
 class Position(msgspec.Struct, frozen=True):
     """Where an editor draws the node, in its own units."""

@@ -30,15 +30,13 @@ from .edits import (
     Strategy,
 )
 from .findings import Findings
-from .model import NODE_ID_PATTERN, Connection, Graph, Node, Position
+from .model import CANVAS, LABEL_MAXIMUM, NODE_ID_PATTERN, Connection, Graph, Node, Position
 from .ports import layout, ports
 from .rewiring import joints, misfits
 from .rules import SUGGEST_AMONG, unknown_node, unknown_type
 from .spec import Catalogue, NodeSpec
 from .wording import flaw_in_text, shortened, spoken
 
-CANVAS = 1e7  # as edits.Coordinate: any editor's canvas
-LABEL_MAXIMUM = 200  # characters, as edits.Label
 Done = tuple[str, list[AnyEdit]]
 is_node_id = re.compile(NODE_ID_PATTERN.removesuffix("$") + r"\Z").match  # "$" would let a line break pass
 
