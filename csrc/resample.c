@@ -100,8 +100,8 @@ void tz_resampler_clear(struct tz_resampler *resampler)
 	resampler->first = 0;
 	resampler->part = 0.0;
 	resampler->step = resampler->resting_step;
-	/* So the first frame put in is the first heard: half a filter of silence stands before it. */
-	resampler->filled = resampler->taps / 2 - 1;
+	/* Silence in all of it but one frame: from the first call on it needs as many frames as it makes. */
+	resampler->filled = resampler->taps - 1;
 }
 
 void tz_resampler_set_step(struct tz_resampler *resampler, double step)
