@@ -49,6 +49,12 @@ bool tz_card_ending(const struct tz_card *card)
 	return atomic_load(&card->length) != UINT64_MAX;
 }
 
+void tz_card_runs(struct tz_card *card)
+{
+	atomic_store_explicit(&card->counts.answered_ns, tz_clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
+	become(card, TZ_CARD_RUNNING, "%s", "");
+}
+
 /* ---- The thread ---- */
 
 static void take_priority(int priority)
@@ -101,8 +107,6 @@ static int run(struct tz_card *card, struct tz_pcm *pcm, const struct tz_pcm_fac
 	if (error >= 0) {
 		tell_facts(card, facts);
 		tz_ring_reopen(card->ring);
-		atomic_store_explicit(&card->counts.answered_ns, tz_clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
-		become(card, TZ_CARD_RUNNING, "%s", "");
 		do
 			error = card->order.capture ? tz_card_capture(&stream) : tz_card_play(&stream);
 		while (error < 0 && recover(&stream, error) == 0);

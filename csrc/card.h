@@ -59,6 +59,7 @@ struct tz_stream {
 };
 
 bool tz_card_ending(const struct tz_card *card);
+void tz_card_runs(struct tz_card *card); /* told when its clock has begun to run */
 
 /* Run until told to end (0) or the card is lost or has had an xrun (libasound's error). */
 int tz_card_play(struct tz_stream *stream);

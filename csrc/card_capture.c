@@ -120,6 +120,8 @@ int tz_card_capture(struct tz_stream *stream)
 	const uint32_t period = stream->facts.period_frames;
 	atomic_store_explicit(&tz_ring_pace(card->ring)->target, (uint32_t)(period * stream->ring_per_card), memory_order_relaxed);
 	int error = tz_pcm_start(stream->pcm);
+	if (error >= 0)
+		tz_card_runs(card);
 	int64_t last_period = tz_clock_ns(CLOCK_MONOTONIC);
 	uint32_t skip = 0;
 	while (error >= 0 && !tz_card_ending(card)) {

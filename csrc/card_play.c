@@ -185,6 +185,8 @@ int tz_card_play(struct tz_stream *stream)
 	int error = put_silence(stream, stream->facts.buffer_frames);
 	if (error >= 0)
 		error = tz_pcm_start(stream->pcm);
+	if (error >= 0)
+		tz_card_runs(card);
 	int64_t last_period = tz_clock_ns(CLOCK_MONOTONIC), ending_since = 0;
 	uint32_t silent = 0;
 	while (error >= 0 && silent < hurry) {

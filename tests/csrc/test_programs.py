@@ -40,7 +40,8 @@ def built(tmp_path_factory: pytest.TempPathFactory):
             objects[sanitizer] = core(sanitizer, folder)
         program = folder / f"{sanitizer}-{source.stem}"
         parts = [] if alone else objects[sanitizer]
-        subprocess.run(["gcc", *flags(sanitizer), source, *parts, "-lm", "-pthread", "-o", program], check=True)
+        libraries = recipe.link_flags(SANITIZERS[sanitizer][0])
+        subprocess.run(["gcc", *flags(sanitizer), source, *parts, *libraries, "-o", program], check=True)
         return program
 
     return build
