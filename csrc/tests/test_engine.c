@@ -2,8 +2,6 @@
  * out of the sink must be a sum of what the plans in force say, and nothing may leak, race or be used after it was freed. */
 #include "check.h"
 
-#include "../memory.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -148,35 +146,6 @@ static void a_fade_is_a_raised_cosine(bool exchanged)
 	end_scene(&scene);
 }
 
-/* Every allocation of a scene and a commit fails once: an error comes back, nothing leaks (the leak checker looks), and the same call
- * works when memory is there again. */
-static void no_memory_is_survived(void)
-{
-	for (long n = 0;; n++) {
-		struct scene scene = make_scene(TZ_CLOCK_STEP);
-		tz_fail_allocation(n);
-		tz_status status = submit(&scene, 2, true, true);
-		long made = tz_fail_allocation(-1);
-		CHECK(status == (n < made ? TZ_NO_MEMORY : TZ_OK));
-		if (status == TZ_NO_MEMORY)
-			CHECK(submit(&scene, 2, true, true) == TZ_OK);
-		end_scene(&scene);
-		if (n >= made)
-			break;
-		CHECK(n < 100);
-	}
-	const uint32_t channels[] = {1};
-	struct tz_node *node = NULL;
-	for (long n = 0;; n++) {
-		tz_fail_allocation(n);
-		tz_status status = tz_node_new("null_output", RATE, BLOCK, 0, 1, 0, channels, unity, NULL, &node);
-		if (tz_fail_allocation(-1) <= n)
-			break;
-		CHECK(status == TZ_NO_MEMORY);
-	}
-	tz_node_release(node);
-}
-
 static void nonsense_is_refused(void)
 {
 	struct scene scene = make_scene(TZ_CLOCK_STEP);
@@ -197,7 +166,6 @@ int main(void)
 {
 	a_fade_is_a_raised_cosine(false);
 	a_fade_is_a_raised_cosine(true);
-	no_memory_is_survived();
 	nonsense_is_refused();
 	plans_are_exchanged_while_it_runs();
 	puts("engine: done");
