@@ -94,7 +94,11 @@ class Runtime:
 
     def _wake_outside(self) -> None:
         if self.state == "stopped":
-            self._session.renew_outside()
+            try:
+                self._session.renew_outside()
+            except CoreError as error:
+                message = f"Players and recorders could not begin anew: {error}. The engine stays stopped; try again."
+                raise Refusal("unavailable", message) from error
             for part in self._session.stage.parts.values():
                 part.start()
 
