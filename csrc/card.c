@@ -15,7 +15,9 @@
 
 enum {
 	RETRY_MS = 1000,
-	BUSY_RETRY_MS = 100, /* somebody has it: often the node that this one replaces, whose fade is soon over */
+	BUSY_RETRY_MS = 20, /* somebody has it: often the node that this one replaces, whose fade is soon over */
+	BUSY_RETRIES = 100, /* then it is somebody else, and a second will do */
+	LOST_RETRY_MS = 100, /* a driver that was reloaded is back soon */
 	DEFAULT_PERIODS = 3
 };
 
@@ -136,15 +138,17 @@ static void open_and_run(struct tz_card *card)
 	int error = tz_pcm_open(&wish, &pcm, &facts, why, sizeof why);
 	if (error < 0) {
 		become(card, TZ_CARD_RETRYING, "%s: %s.", card->device, why);
-		rest(card, error == -EBUSY ? BUSY_RETRY_MS : RETRY_MS);
+		card->busy = error == -EBUSY ? card->busy + 1 : 0;
+		rest(card, card->busy && card->busy < BUSY_RETRIES ? BUSY_RETRY_MS : RETRY_MS);
 		return;
 	}
+	card->busy = 0;
 	error = run(card, pcm, &facts);
 	tz_pcm_close(pcm);
 	if (error < 0) {
 		atomic_fetch_add_explicit(&card->counts.losses, 1, memory_order_relaxed);
 		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, strerror(-error));
-		rest(card, BUSY_RETRY_MS); /* a driver that was reloaded is back soon; what stays away is then met in tz_pcm_open */
+		rest(card, LOST_RETRY_MS);
 	}
 }
 

@@ -37,6 +37,7 @@ struct tz_card {
 	char words[320];
 
 	/* the thread's alone */
+	uint32_t busy;         /* times in a row that somebody else had the device */
 	struct tz_drift drift; /* outlives an xrun and a card that was away: its crystal is the same */
 };
 

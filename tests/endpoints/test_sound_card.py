@@ -98,7 +98,13 @@ async def step_along(studio: Studio, card: VirtualCard, periods: int, period: in
         card.advance(period)
         await until(lambda done=done: stream.frames > done)
         if stream is card.playback:
-            await until(lambda: studio.session.stage.part("out").outside.ring.written - studio.session.stage.part("out").outside.ring.taken >= period)
+            await until(
+                lambda: (
+                    studio.session.stage.part("out").outside.ring.written
+                    - studio.session.stage.part("out").outside.ring.taken
+                    >= period
+                )
+            )
 
 
 def quantised(samples: NDArray[np.float32], bits: int) -> Samples:
@@ -115,7 +121,9 @@ def find(part: Samples, whole: Samples) -> int:
     raise AssertionError("what was expected is nowhere to be found")
 
 
-async def play_exactly(studio: Studio, card: VirtualCard, channels: int, **config: Any) -> tuple[Samples, NDArray[np.float32]]:
+async def play_exactly(
+    studio: Studio, card: VirtualCard, channels: int, **config: Any
+) -> tuple[Samples, NDArray[np.float32]]:
     """What the card played, and what a recorder beside it heard."""
     await studio.apply(
         steady_noise(channels),
@@ -161,13 +169,17 @@ async def test_the_left_of_four_bytes(studio: Callable[..., Studio], make_card: 
 
 
 @pytest.mark.parametrize("channels", [1, 7, 64])
-async def test_any_number_of_channels(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], channels: int) -> None:
+async def test_any_number_of_channels(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], channels: int
+) -> None:
     card = make_card(stepped=True, channels=(channels, channels), frames_kept=1 << 15)
     played, heard = await play_exactly(studio(), card, channels)
     find(played[:, 20 * BLOCK : 38 * BLOCK], heard.astype(np.float64))
 
 
-async def test_the_finest_format_is_chosen(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_the_finest_format_is_chosen(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     here = studio()
     for number, (formats, chosen) in enumerate(
         [(("S16_LE", "S24_3LE", "FLOAT_LE"), "f32"), (("S16_LE", "S24_3LE"), "s24_3"), (("S16_LE",), "s16")]
@@ -209,7 +221,9 @@ async def test_a_gain_that_glides(studio: Callable[..., Studio], make_card: Call
     assert 0 < steps.max() < 2.5 * 0.9 / 480  # over 10 ms, no faster than its glide
 
 
-async def test_what_is_too_loud_is_counted(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_what_is_too_loud_is_counted(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     card = make_card(formats=("S16_LE",))
     here = studio()
     await here.apply(steady_noise(level_db=0), output(card, gain_db=6), Connect(source="noise.out", target="out.in"))
@@ -265,14 +279,18 @@ async def test_a_card_that_is_the_clock_captures_every_sample(
     assert here.detail("mic")["xruns"] == here.detail("mic")["silent_frames"] == 0
 
 
-async def test_from_one_card_to_another_through_the_graph(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_from_one_card_to_another_through_the_graph(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     """Two cards, two clocks, both off the engine's: a sine comes through, and as many breaks are counted as are heard."""
     source, target = make_card("source", ppm=150), make_card("target", ppm=-120)
     here = studio(pacing="")
     second = np.arange(4 * RATE)
     sine = 0.5 * np.sin(2 * np.pi * 1000 * second / RATE)
     await here.apply(
-        AddNode(id="mic", type="alsa_input", config={"device": source.device}), output(target), Connect(source="mic.out", target="out.in")
+        AddNode(id="mic", type="alsa_input", config={"device": source.device}),
+        output(target),
+        Connect(source="mic.out", target="out.in"),
     )
     await here.session.runtime.start()
     await here.is_now("out", "running")
@@ -290,7 +308,9 @@ async def test_from_one_card_to_another_through_the_graph(studio: Callable[..., 
 # ---- Clocks ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("card_rate", "node_rate"), [(44100, None), (44100, 44100), (96000, 96000), (8000, 8000), (384_000, 384_000)])
+@pytest.mark.parametrize(
+    ("card_rate", "node_rate"), [(44100, None), (44100, 44100), (96000, 96000), (8000, 8000), (384_000, 384_000)]
+)
 async def test_rates_are_converted(
     studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], card_rate: int, node_rate: int | None
 ) -> None:
@@ -325,7 +345,9 @@ async def test_rates_are_converted(
     assert silent < 20 * period
 
 
-async def test_a_card_beside_the_clock_is_followed(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_a_card_beside_the_clock_is_followed(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     """The drift is found, shown, and what comes out is whole unless the counters say otherwise."""
     here = studio(pacing="")
     cards = {"quick": make_card("quick", ppm=300), "slow": make_card("slow", ppm=-300)}
@@ -348,7 +370,9 @@ async def test_a_card_beside_the_clock_is_followed(studio: Callable[..., Studio]
         assert bool(breaks) <= bool(counted), f"{name}: {breaks} breaks are heard, and none is counted"
 
 
-async def test_drift_off_leaves_out_and_repeats_instead(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_drift_off_leaves_out_and_repeats_instead(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     here = studio(pacing="")
     card = make_card(ppm=50_000)  # so that it is soon out of step
     await here.apply(steady_noise(), output(card, drift="off"), Connect(source="noise.out", target="out.in"))
@@ -357,7 +381,9 @@ async def test_drift_off_leaves_out_and_repeats_instead(studio: Callable[..., St
     assert here.detail("out")["ppm"] == 0
 
 
-async def test_another_card_takes_over_as_clock(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_another_card_takes_over_as_clock(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     here = studio()
     first, second = make_card("first"), make_card("second")
     await here.apply(output(first, "one"), output(second, "two"))
@@ -383,7 +409,9 @@ async def test_a_clock_may_be_named(studio: Callable[..., Studio], make_card: Ca
 
 
 @pytest.mark.parametrize("clock", ["step", "freewheel"])
-async def test_clocks_that_wait_wait_for_the_card(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], clock: str) -> None:
+async def test_clocks_that_wait_wait_for_the_card(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], clock: str
+) -> None:
     here = studio(clock=clock, pacing="")
     card = make_card()
     await here.apply(steady_noise(), output(card), Connect(source="noise.out", target="out.in"))
@@ -405,7 +433,9 @@ async def test_clocks_that_wait_wait_for_the_card(studio: Callable[..., Studio],
 # ---- Trouble ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_card_that_is_not_there_comes_later(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_a_card_that_is_not_there_comes_later(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     card = make_card()
     card.refuse()
     here = studio()
@@ -422,7 +452,9 @@ async def test_a_card_that_is_not_there_comes_later(studio: Callable[..., Studio
     assert here.node("out")["state_message"] == ""
 
 
-async def test_a_card_that_is_pulled_out_comes_back(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_a_card_that_is_pulled_out_comes_back(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     card = make_card()
     here = studio()
     told: list[str] = []
@@ -442,14 +474,23 @@ async def test_a_card_that_is_pulled_out_comes_back(studio: Callable[..., Studio
     begin = card.playback.frames
     await until(lambda: card.playback.frames > begin + RATE // 4)
     assert np.abs(card.played(card.frame() - 4096, 2048)[0]).max() > 0.1
-    assert [name for name, before in zip(told, ["", *told], strict=False) if name != before] == ["running", "retrying", "running"]
+    assert [name for name, before in zip(told, ["", *told], strict=False) if name != before] == [
+        "running",
+        "retrying",
+        "running",
+    ]
 
 
-async def test_a_driver_that_hangs_holds_up_nobody(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_a_driver_that_hangs_holds_up_nobody(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     card, other = make_card("hanging"), make_card("other")
     here = studio()
     await here.apply(
-        steady_noise(), output(card), output(other, "fine"), *(Connect(source="noise.out", target=f"{name}.in") for name in ("out", "fine"))
+        steady_noise(),
+        output(card),
+        output(other, "fine"),
+        *(Connect(source="noise.out", target=f"{name}.in") for name in ("out", "fine")),
     )
     await here.session.runtime.start()
     await until(lambda: here.session.runtime.status()["clock"] == "out")
@@ -478,7 +519,9 @@ async def test_a_card_that_stands_still_is_given_up_and_taken_up_again(
     await here.is_now("out", "running")
 
 
-async def test_xruns_are_recovered_from_counted_and_timed(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:
+async def test_xruns_are_recovered_from_counted_and_timed(
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
+) -> None:
     card = make_card(stepped=True)
     here = studio()
     await here.apply(steady_noise(), output(card), Connect(source="noise.out", target="out.in"))
@@ -529,7 +572,11 @@ async def test_a_replaced_node_waits_for_the_device_that_the_old_one_holds(
     ],
 )
 async def test_what_a_card_cannot_do_is_said(
-    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], limits: dict[str, Any], config: dict[str, Any], words: str
+    studio: Callable[..., Studio],
+    make_card: Callable[..., VirtualCard],
+    limits: dict[str, Any],
+    config: dict[str, Any],
+    words: str,
 ) -> None:
     here = studio()
     await here.apply(output(make_card(**limits), **config))
