@@ -424,7 +424,7 @@ async def test_clocks_that_wait_wait_for_the_card(
     else:
         await here.session.runtime.start()
         await here.is_now("out", "running")
-        frame, began = here.frame, time.monotonic()
+        began = time.monotonic()
         await here.moves(2 * RATE)
         assert time.monotonic() - began > 1
     assert here.detail("out")["ppm"] == 0
