@@ -8,6 +8,7 @@ while later transactions may already be on their way: many can share one block.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -281,7 +282,7 @@ class Session:
             channels=next(iter({**node.channels.inputs, **node.channels.outputs}.values())),
             media=self.media,
             on_state=on_state,
-            make_ring=Ring,
+            make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
         )
         return self._outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)
 

@@ -76,8 +76,10 @@ class Ring:
     """Frames between one thread outside and the audio thread (csrc/ring.h). One writer, one reader, nobody waits on
     the audio side."""
 
-    def __init__(self, channels: int, frames: int) -> None:
-        self.handle = _made(lib.tz_ring_new(channels, frames), lib.tz_ring_release, f"a ring of {channels} x {frames}")
+    def __init__(self, channels: int, frames: int, rate: int = 48_000) -> None:
+        """`rate`: the engine's, in Hz: threads that wait for frames nap by it."""
+        handle = lib.tz_ring_new(channels, frames, rate)
+        self.handle = _made(handle, lib.tz_ring_release, f"a ring of {channels} x {frames}")
         self.channels = channels
         self.capacity = 1 << (frames - 1).bit_length()
 
@@ -108,7 +110,7 @@ class Ring:
         lib.tz_ring_close(self.handle)
 
     def wake(self) -> None:
-        """Ends a wait in another thread."""
+        """Ends a wait in another thread; where there is none, the next."""
         lib.tz_ring_wake(self.handle)
 
     @property
