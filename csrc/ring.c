@@ -25,6 +25,7 @@ struct tz_ring {
 	_Atomic uint32_t audio_moved;   /* futex: a waiting clock ran a block, or somebody called tz_ring_wake */
 	_Atomic uint32_t wakes;
 	uint32_t wakes_heard; /* the outside's alone: those that have ended a wait */
+	_Alignas(TZ_CACHE_LINE) struct tz_pace pace;
 };
 
 struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames, uint32_t rate)
@@ -62,6 +63,21 @@ void tz_ring_release(struct tz_ring *ring)
 		tz_free(ring->samples);
 		tz_free(ring);
 	}
+}
+
+struct tz_pace *tz_ring_pace(struct tz_ring *ring)
+{
+	return &ring->pace;
+}
+
+uint32_t tz_ring_channels(const struct tz_ring *ring)
+{
+	return ring->channels;
+}
+
+uint32_t tz_ring_capacity(const struct tz_ring *ring)
+{
+	return ring->capacity;
 }
 
 /* ---- Copying: two spans at most, since the ring wraps once ---- */
@@ -145,6 +161,12 @@ bool tz_ring_can_push(const struct tz_ring *ring, uint32_t frames)
 	return atomic_load_explicit(&ring->closed, memory_order_acquire) || space(ring) >= frames;
 }
 
+bool tz_ring_wants_block(const struct tz_ring *ring, uint32_t frames)
+{
+	return atomic_load_explicit(&ring->closed, memory_order_acquire)
+	       || fill(ring) + frames <= atomic_load_explicit(&ring->pace.target, memory_order_relaxed);
+}
+
 void tz_ring_await_outside(struct tz_ring *ring, bool (*ready)(const struct tz_ring *, uint32_t), uint32_t frames, long timeout_ns)
 {
 	uint32_t seen = atomic_load(&ring->outside_moved);
@@ -190,6 +212,18 @@ uint32_t tz_ring_read(struct tz_ring *ring, float *planar, uint32_t stride, uint
 	return given;
 }
 
+uint32_t tz_ring_fill(const struct tz_ring *ring)
+{
+	return fill(ring);
+}
+
+void tz_ring_skip(struct tz_ring *ring, uint32_t frames)
+{
+	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
+	atomic_store_explicit(&ring->read, read + lesser(fill(ring), frames), memory_order_release);
+	outside_moved(ring);
+}
+
 static uint32_t wait_until(struct tz_ring *ring, uint32_t (*measure)(const struct tz_ring *), uint32_t frames, uint32_t timeout_ms)
 {
 	int64_t deadline = tz_clock_ns(CLOCK_MONOTONIC) + (int64_t)timeout_ms * 1000000;
@@ -221,6 +255,11 @@ void tz_ring_close(struct tz_ring *ring)
 	atomic_store_explicit(&ring->closed, true, memory_order_release);
 	outside_moved(ring);
 	tz_ring_wake(ring);
+}
+
+void tz_ring_reopen(struct tz_ring *ring)
+{
+	atomic_store_explicit(&ring->closed, false, memory_order_release);
 }
 
 bool tz_ring_closed(const struct tz_ring *ring)

@@ -115,10 +115,19 @@ class Runtime:
             "time_s": engine.frame / engine.sample_rate,
             "sample_rate": engine.sample_rate,
             "block_frames": engine.block_frames,
-            "clock": engine.clock,
+            "clock": self._clock(),
             "load": now.load_average,
             "late_blocks": now.late_blocks,
         }
+
+    def _clock(self) -> str:
+        """What drives the blocks: the id of the node whose card does, else internal, freewheel or step."""
+        stage, kind = self._session.stage, self._session.engine.clock
+        if kind != "internal" or stage.pacer is None:
+            return kind
+        outside = stage.parts[stage.pacer].outside
+        runs = outside is not None and outside.state.name == "running"
+        return stage.pacer.id if runs and self.state == "running" else kind
 
     def performance(self) -> dict[str, Any]:
         """What the audio thread counted, and what each node takes of a block (ns, of one block in 16)."""

@@ -19,6 +19,7 @@ import msgspec
 
 from .caller import Caller
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
+from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.crossing import Crossing
 from .engine.stage import Order, Outside, Stage
@@ -29,7 +30,7 @@ from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
-from .graph.plan import Plan, PlanNode, make_plan
+from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
@@ -59,7 +60,11 @@ class Session:
         clock: ClockKind = "internal",
         realtime_priority: int = 0,
         media: MediaRoots | None = None,
+        pacing: str = "",
+        offline: bool = False,
     ) -> None:
+        """`pacing` names the node whose sound card is the clock, "auto": the first that can be, "": none. `offline`: no
+        sound card is opened."""
         self.graph = Graph()
         self.revision = 0
         self.events = Hub()
@@ -69,6 +74,8 @@ class Session:
         self._outside_types: dict[str, OutsideType]
         self.catalogue, self._outside_types = load_catalogue()
         self.media = media or MediaRoots()
+        self.pacing = pacing
+        self._make_card = None if offline else functools.partial(Card, realtime_priority=realtime_priority)
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
         self.runtime = Runtime(self)
@@ -224,7 +231,8 @@ class Session:
                 values[plan.nodes[node_id]] = flatten(spec, node.config)
         fade_frames = self.frames(DEFAULT_FADE_MS if fade_ms is None else fade_ms)
         abrupt = frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate")
-        return plan, Order(values, fade_frames, None if fade_ms is None else fade_frames, abrupt, fresh)
+        ramp_frames = None if fade_ms is None else fade_frames
+        return plan, Order(values, fade_frames, ramp_frames, abrupt, fresh, pacer(graph, plan, self.pacing))
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
@@ -283,6 +291,7 @@ class Session:
             media=self.media,
             on_state=on_state,
             make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
+            make_card=self._make_card,
         )
         return self._outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)
 
@@ -320,7 +329,7 @@ class Session:
             for node in plan.nodes.values()
             if node not in self.stage.parts
         }
-        order = Order(values, fade_frames=0, ramp_frames=0)
+        order = Order(values, fade_frames=0, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
         self._opening = self.graph
         self.stage.change_to(plan, order)
         self._generations = generations

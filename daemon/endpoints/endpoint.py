@@ -87,6 +87,7 @@ class Surroundings:
     media: MediaRoots
     on_state: Callable[[EndpointState], None]  # may be called from any thread
     make_ring: Callable[[int, int], Any]  # (channels, frames) -> Ring
+    make_card: Callable[..., Any] | None = None  # daemon/engine/card.py has it; None: no sound card is to be opened
 
 
 class Endpoint(Protocol):

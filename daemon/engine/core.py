@@ -262,6 +262,10 @@ class CoreCommit:
         """A new link begins in the middle of another's fade."""
         _check(lib.tz_commit_follow(self.handle, link.handle, leader.handle), "a fade that goes on")
 
+    def pace(self, node: CoreNode | None) -> None:
+        """The card behind a node becomes the engine's clock; None: the timer."""
+        _check(lib.tz_commit_pace(self.handle, node.handle if node else ffi.NULL), "a change of clock")
+
     def transfer(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` goes over to its successor, as far as the type can use it."""
         _check(lib.tz_commit_transfer(self.handle, source.handle, target.handle), "a transfer of state")

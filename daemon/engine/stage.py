@@ -114,6 +114,7 @@ class Order:
     abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
     # Nodes that begin without a predecessor's state, though there was one of their id.
     fresh: frozenset[str] = frozenset()
+    pacer: PlanNode | None = None  # whose card is the engine's clock; None: the timer is
 
 
 Parts = dict[PlanNode, Part]
@@ -127,6 +128,7 @@ class Stage:
         self.engine = engine
         self.plan = EMPTY
         self.parts: Parts = {}
+        self.pacer: PlanNode | None = None  # whose card is the engine's clock
         self._cables: Cables = {}
         self._open_outside = open_outside
         self._changes: dict[int, Change] = {}  # submitted, not yet adopted
@@ -171,6 +173,8 @@ class Stage:
             commit = CoreCommit(next(self._numbers), self._build_first(plan, parts, cables))
             self._set_values(commit, order)
             carried = self._transfer(commit, order, made)
+            if order.pacer is not self.pacer:
+                commit.pace(parts[order.pacer].core if order.pacer else None)
             for cable in turned.values():
                 if cable.leader:
                     commit.follow(cable.link, cable.leader)
@@ -184,7 +188,7 @@ class Stage:
             for part in made.values():
                 part.close(0)
             raise
-        self.parts, self._cables, self.plan = parts, cables, plan
+        self.parts, self._cables, self.plan, self.pacer = parts, cables, plan, order.pacer
         return change.frame, carried
 
     def _leaves(self, node: PlanNode, plan: Plan) -> bool:

@@ -119,6 +119,17 @@ def make_plan(
     return Plan(nodes, by_connection), wiring.problems
 
 
+def pacer(graph: Graph, plan: Plan, wanted: str) -> PlanNode | None:
+    """The node whose sound card is the engine's clock: the one that is wanted; with "auto" the first that plays, else
+    the first that captures. None: there is none, and the timer is the clock."""
+    if not wanted:
+        return None
+    able = [plan.nodes[name] for name in graph.nodes if plan.nodes[name].spec.clock]
+    if wanted == "auto":
+        return min(able, key=lambda node: not node.is_sink, default=None)
+    return next((node for node in able if node.id == wanted), None)
+
+
 class _Wiring:
     """Finds the wires that connections come to."""
 
