@@ -22,7 +22,8 @@ from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.crossing import Crossing
-from .engine.stage import Order, Outside, Stage
+from .engine.parts import Order, Outside
+from .engine.stage import Stage
 from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..problems import Problem
 from .model import Connection, Graph, Node
@@ -21,6 +21,7 @@ from .spec import Catalogue, NodeSpec
 
 Structure = tuple[tuple[str, Any], ...]
 Output = tuple[str, str]  # node id and port name
+T = TypeVar("T")
 
 MOST_WAYS = 256  # as many as connections may lead into a port
 
@@ -65,10 +66,17 @@ class Wire(NamedTuple):
 class Plan:
     """All node objects by node id, and the wires that each connection comes to."""
 
-    def __init__(self, nodes: Mapping[str, PlanNode], by_connection: Mapping[str, tuple[Wire, ...]]) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, PlanNode],
+        by_connection: Mapping[str, tuple[Wire, ...]],
+        wires: frozenset[Wire] | None = None,
+    ) -> None:
+        """`wires`: all those of `by_connection`, where they are known."""
         self.nodes = nodes
         self.by_connection = by_connection
-        self.wires = frozenset(chain.from_iterable(by_connection.values()))
+        self.objects = frozenset(nodes.values())
+        self.wires = frozenset(chain.from_iterable(by_connection.values())) if wires is None else wires
 
     def has(self, node: PlanNode) -> bool:
         """Whether this very object is in the plan."""
@@ -102,7 +110,7 @@ def make_plan(
     those that `previous` was made of, or be connected otherwise; None: any may. Those named by `anew` get other
     objects even so. The problems are bypasses that would join channel counts that do not fit.
     """
-    nodes = {} if touched is None else {name: node for name, node in previous.nodes.items() if name in graph.nodes}
+    nodes = {} if touched is None else _present(previous.nodes, graph.nodes)
     for name in graph.nodes if touched is None else touched:
         node = graph.nodes[name]
         kept = None if name in anew else previous.nodes.get(name)
@@ -110,13 +118,42 @@ def make_plan(
     wiring = _Wiring(graph, catalogue, channels, nodes)
     if touched is None:
         by_connection = {name: wiring.wires(connection) for name, connection in graph.connections.items()}
-    else:
-        by_connection = {name: w for name, w in previous.by_connection.items() if name in graph.connections}
-        for connection in wiring.depending_on(touched):
-            by_connection[connection.id] = wiring.wires(connection)
-    if nodes == previous.nodes and by_connection == previous.by_connection:
-        return previous, wiring.problems
-    return Plan(nodes, by_connection), wiring.problems
+        return _plan(previous, nodes, by_connection), wiring.problems
+    by_connection = _present(previous.by_connection, graph.connections)
+    renewed = {connection.id: wiring.wires(connection) for connection in wiring.depending_on(touched)}
+    by_connection.update(renewed)
+    wires = _wires(graph, previous, by_connection, renewed.keys())
+    return _plan(previous, nodes, by_connection, wires), wiring.problems
+
+
+def _present(before: Mapping[str, T], now: Mapping[str, Any]) -> dict[str, T]:
+    """A copy without what is there no more."""
+    present = dict(before)
+    for name in before.keys() - now.keys():
+        del present[name]
+    return present
+
+
+def _plan(
+    previous: Plan,
+    nodes: Mapping[str, PlanNode],
+    by_connection: Mapping[str, tuple[Wire, ...]],
+    wires: frozenset[Wire] | None = None,
+) -> Plan:
+    """The previous plan itself, if this is the same."""
+    same = nodes == previous.nodes and by_connection == previous.by_connection
+    return previous if same else Plan(nodes, by_connection, wires)
+
+
+def _wires(
+    graph: Graph, previous: Plan, by_connection: Mapping[str, tuple[Wire, ...]], renewed: Collection[str]
+) -> frozenset[Wire]:
+    """All that `by_connection` comes to. Several connections may come to the same wire, so one that goes is looked for
+    among those that lead to the same node."""
+    gone = previous.by_connection.keys() - by_connection.keys()
+    before = {wire for name in chain(gone, renewed) for wire in previous.by_connection.get(name, ())}
+    around = (c.id for node in {wire.target.id for wire in before} for c in graph.incoming.get(node, ()))
+    return (previous.wires - before).union(*(by_connection[name] for name in chain(renewed, around)))
 
 
 def pacer(graph: Graph, plan: Plan, wanted: str) -> PlanNode | None:
