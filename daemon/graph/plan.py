@@ -70,13 +70,13 @@ class Plan:
         self,
         nodes: Mapping[str, PlanNode],
         by_connection: Mapping[str, tuple[Wire, ...]],
-        wires: frozenset[Wire] | None = None,
+        wires: frozenset[Wire],
     ) -> None:
-        """`wires`: all those of `by_connection`, where they are known."""
+        """`wires`: all those of `by_connection`."""
         self.nodes = nodes
         self.by_connection = by_connection
         self.objects = frozenset(nodes.values())
-        self.wires = frozenset(chain.from_iterable(by_connection.values())) if wires is None else wires
+        self.wires = wires
 
     def has(self, node: PlanNode) -> bool:
         """Whether this very object is in the plan."""
@@ -88,7 +88,7 @@ class Plan:
         return "\n".join(lines)
 
 
-EMPTY = Plan({}, {})
+EMPTY = Plan({}, {}, frozenset())
 
 
 def _counts(channels: NodeChannels) -> str:
@@ -110,50 +110,47 @@ def make_plan(
     those that `previous` was made of, or be connected otherwise; None: any may. Those named by `anew` get other
     objects even so. The problems are bypasses that would join channel counts that do not fit.
     """
-    nodes = {} if touched is None else _present(previous.nodes, graph.nodes)
-    for name in graph.nodes if touched is None else touched:
+    look_at: Collection[str] = graph.nodes if touched is None else touched
+    fitting = {}
+    for name in look_at:
         node = graph.nodes[name]
         kept = None if name in anew else previous.nodes.get(name)
-        nodes[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), kept)
+        fitting[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), kept)
+    nodes, _ = _updated(previous.nodes, graph.nodes, fitting)
     wiring = _Wiring(graph, catalogue, channels, nodes)
-    if touched is None:
-        by_connection = {name: wiring.wires(connection) for name, connection in graph.connections.items()}
-        return _plan(previous, nodes, by_connection), wiring.problems
-    by_connection = _present(previous.by_connection, graph.connections)
-    renewed = {connection.id: wiring.wires(connection) for connection in wiring.depending_on(touched)}
-    by_connection.update(renewed)
-    wires = _wires(graph, previous, by_connection, renewed.keys())
-    return _plan(previous, nodes, by_connection, wires), wiring.problems
+    connections = graph.connections.values() if touched is None else wiring.depending_on(touched)
+    found = {connection.id: wiring.wires(connection) for connection in connections}
+    by_connection, changed = _updated(previous.by_connection, graph.connections, found)
+    if nodes is previous.nodes and by_connection is previous.by_connection:
+        return previous, wiring.problems
+    return Plan(nodes, by_connection, _wires(graph, previous, by_connection, changed)), wiring.problems
 
 
-def _present(before: Mapping[str, T], now: Mapping[str, Any]) -> dict[str, T]:
-    """A copy without what is there no more."""
-    present = dict(before)
-    for name in before.keys() - now.keys():
-        del present[name]
-    return present
-
-
-def _plan(
-    previous: Plan,
-    nodes: Mapping[str, PlanNode],
-    by_connection: Mapping[str, tuple[Wire, ...]],
-    wires: frozenset[Wire] | None = None,
-) -> Plan:
-    """The previous plan itself, if this is the same."""
-    same = nodes == previous.nodes and by_connection == previous.by_connection
-    return previous if same else Plan(nodes, by_connection, wires)
+def _updated(
+    before: Mapping[str, T], present: Mapping[str, Any], found: Mapping[str, T]
+) -> tuple[Mapping[str, T], set[str]]:
+    """With what was found and without what is not present any more, and the names that this changes; the same mapping
+    where it changes none. All that is present and was not there before has been found."""
+    changed = {name for name, value in found.items() if before.get(name) != value}
+    come = sum(name not in before for name in changed)
+    if len(present) < len(before) + come:
+        changed |= before.keys() - present.keys()
+    if not changed:
+        return before, changed
+    updated = {**before, **found}
+    for name in changed - present.keys():
+        del updated[name]
+    return updated, changed
 
 
 def _wires(
-    graph: Graph, previous: Plan, by_connection: Mapping[str, tuple[Wire, ...]], renewed: Collection[str]
+    graph: Graph, previous: Plan, by_connection: Mapping[str, tuple[Wire, ...]], changed: Collection[str]
 ) -> frozenset[Wire]:
-    """All that `by_connection` comes to. Several connections may come to the same wire, so one that goes is looked for
-    among those that lead to the same node."""
-    gone = previous.by_connection.keys() - by_connection.keys()
-    before = {wire for name in chain(gone, renewed) for wire in previous.by_connection.get(name, ())}
+    """All that `by_connection` comes to, of which `changed` names those that do not come to what they did. Several may
+    come to the same wire, so one that goes is looked for among those that lead to the same node."""
+    before = {wire for name in changed for wire in previous.by_connection.get(name, ())}
     around = (c.id for node in {wire.target.id for wire in before} for c in graph.incoming.get(node, ()))
-    return (previous.wires - before).union(*(by_connection[name] for name in chain(renewed, around)))
+    return (previous.wires - before).union(*(by_connection.get(name, ()) for name in chain(changed, around)))
 
 
 def pacer(graph: Graph, plan: Plan, wanted: str) -> PlanNode | None:
