@@ -8,13 +8,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* A thread outside naps at most so long at a time, as a real-time audio thread never wakes it: 20 ms is far below the half
- * second that endpoints keep in their rings, and 50 naps a second cost nothing that can be measured. */
-#define NAP_NS 20000000L
+/* A real-time audio thread wakes nobody: a thread outside naps for as long as it takes to move what it waits for. Frames move a block
+ * at a time, so a little longer, or it would often wake just before: 10 ms are two of the usual blocks. */
+#define NAP_MORE_NS 10000000
 
 struct tz_ring {
 	atomic_uint references;
 	uint32_t channels, capacity; /* capacity: a power of two */
+	uint32_t rate;               /* frames in a second */
 	float *samples;              /* channel after channel, capacity each */
 	_Alignas(TZ_CACHE_LINE) _Atomic uint64_t written;
 	_Alignas(TZ_CACHE_LINE) _Atomic uint64_t read;
@@ -23,12 +24,13 @@ struct tz_ring {
 	_Atomic uint32_t outside_moved; /* futex: the outside wrote, read or closed */
 	_Atomic uint32_t audio_moved;   /* futex: a waiting clock ran a block, or somebody called tz_ring_wake */
 	_Atomic uint32_t wakes;
+	uint32_t wakes_heard; /* the outside's alone: those that have ended a wait */
 	_Alignas(TZ_CACHE_LINE) struct tz_pace pace;
 };
 
-struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames)
+struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames, uint32_t rate)
 {
-	if (channels == 0 || frames == 0 || frames > (1u << 30))
+	if (channels == 0 || frames == 0 || frames > (1u << 30) || rate == 0)
 		return NULL;
 	uint32_t capacity = 1;
 	while (capacity < frames)
@@ -43,6 +45,7 @@ struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames)
 	}
 	ring->channels = channels;
 	ring->capacity = capacity;
+	ring->rate = rate;
 	atomic_init(&ring->references, 1);
 	return ring;
 }
@@ -224,14 +227,16 @@ void tz_ring_skip(struct tz_ring *ring, uint32_t frames)
 static uint32_t wait_until(struct tz_ring *ring, uint32_t (*measure)(const struct tz_ring *), uint32_t frames, uint32_t timeout_ms)
 {
 	int64_t deadline = tz_clock_ns(CLOCK_MONOTONIC) + (int64_t)timeout_ms * 1000000;
-	uint32_t wakes = atomic_load(&ring->wakes);
 	for (;;) {
 		uint32_t seen = atomic_load(&ring->audio_moved);
-		uint32_t measured = measure(ring);
+		uint32_t measured = measure(ring), wakes = atomic_load(&ring->wakes);
 		int64_t left = deadline - tz_clock_ns(CLOCK_MONOTONIC);
-		if (measured >= frames || left <= 0 || atomic_load(&ring->closed) || atomic_load(&ring->wakes) != wakes)
+		if (measured >= frames || left <= 0 || atomic_load(&ring->closed) || wakes != ring->wakes_heard) {
+			ring->wakes_heard = wakes;
 			return measured;
-		tz_futex_wait(&ring->audio_moved, seen, left < NAP_NS ? (long)left : NAP_NS);
+		}
+		int64_t nap = (int64_t)(frames - measured) * 1000000000 / ring->rate + NAP_MORE_NS;
+		tz_futex_wait(&ring->audio_moved, seen, left < nap ? (long)left : (long)nap);
 	}
 }
 

@@ -29,7 +29,8 @@ size_t tz_catalogue_json(char *text, size_t capacity); /* length it needs; write
 
 /* ---- Rings ---- */
 struct tz_ring;
-struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames); /* capacity is rounded up to a power of two; NULL: no memory */
+/* Capacity is rounded up to a power of two. `rate`: frames a second that the audio thread moves, by which others wait for it. NULL: no memory. */
+struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames, uint32_t rate);
 void tz_ring_release(struct tz_ring *ring);
 /* Interleave-free: planar[channel * stride + frame]. Return the frames taken or given; they never wait. */
 uint32_t tz_ring_write(struct tz_ring *ring, const float *planar, uint32_t stride, uint32_t frames);
@@ -40,7 +41,7 @@ uint32_t tz_ring_wait_frames(struct tz_ring *ring, uint32_t frames, uint32_t tim
 void tz_ring_close(struct tz_ring *ring);   /* no more will come, or be taken, from the outside: the audio side no longer waits or counts */
 bool tz_ring_closed(const struct tz_ring *ring);
 void tz_ring_reopen(struct tz_ring *ring);  /* the outside is back */
-void tz_ring_wake(struct tz_ring *ring);    /* ends a wait from another thread */
+void tz_ring_wake(struct tz_ring *ring);    /* ends a wait from another thread; where there is none, the next */
 uint64_t tz_ring_frames_written(const struct tz_ring *ring);
 uint64_t tz_ring_frames_read(const struct tz_ring *ring);
 uint64_t tz_ring_frames_missed(const struct tz_ring *ring); /* asked for while empty, or dropped while full, on the audio side */

@@ -22,7 +22,8 @@ from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.crossing import Crossing
-from .engine.stage import Order, Outside, Stage
+from .engine.parts import Order, Outside
+from .engine.stage import Stage
 from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes
@@ -290,7 +291,7 @@ class Session:
             channels=next(iter({**node.channels.inputs, **node.channels.outputs}.values())),
             media=self.media,
             on_state=on_state,
-            make_ring=Ring,
+            make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
             make_card=self._make_card,
         )
         return self._outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)

@@ -21,8 +21,8 @@ static struct scene make_scene(tz_clock clock)
 {
 	struct scene scene;
 	CHECK(tz_engine_new(RATE, BLOCK, clock, 0, &scene.engine) == TZ_OK);
-	scene.source_ring = tz_ring_new(1, RATE);
-	scene.sink_ring = tz_ring_new(1, RATE);
+	scene.source_ring = tz_ring_new(1, RATE, RATE);
+	scene.sink_ring = tz_ring_new(1, RATE, RATE);
 	CHECK(scene.source_ring && scene.sink_ring);
 	scene.source = make_node("ring_source", 0, 1, unity, scene.source_ring);
 	scene.sink = make_node("ring_sink", 1, 0, unity, scene.sink_ring);

@@ -65,7 +65,7 @@ class Ring(Protocol):
         ...
 
     def wake(self) -> None:
-        """Ends a wait in another thread."""
+        """Ends a wait in another thread; where there is none, the next."""
         ...
 
 
