@@ -111,7 +111,7 @@ static int run(struct tz_card *card, struct tz_pcm *pcm, const struct tz_pcm_fac
 		tz_ring_reopen(card->ring);
 		do
 			error = card->order.capture ? tz_card_capture(&stream) : tz_card_play(&stream);
-		while (error < 0 && recover(&stream, error) == 0);
+		while (error < 0 && (error = recover(&stream, error)) == 0);
 		atomic_store(&tz_ring_pace(card->ring)->alive, false);
 		tz_ring_close(card->ring);
 	}
@@ -145,7 +145,7 @@ static void open_and_run(struct tz_card *card)
 	card->busy = 0;
 	error = run(card, pcm, &facts);
 	tz_pcm_close(pcm);
-	if (error < 0) {
+	if (error < 0 && !tz_card_ending(card)) {
 		atomic_fetch_add_explicit(&card->counts.losses, 1, memory_order_relaxed);
 		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, strerror(-error));
 		rest(card, LOST_RETRY_MS);

@@ -53,7 +53,7 @@ struct tz_stream {
 	uint32_t scratch_frames;
 	bool in_step;                    /* the two clocks' store is where it should be, and sound passes */
 	bool ever_in_step;
-	uint32_t fade_at, fade_frames;   /* after a hole the sound comes back in the middle of something */
+	int32_t fade_at, fade_frames;    /* after a hole the sound comes back in the middle of something; below 0: what the resampler still holds */
 	uint64_t other_side;             /* what the audio thread had written or read when last seen to move */
 	int64_t moved_ns, looked_ns;     /* when that was; when the card was looked at last */
 	uint64_t pending_silence;        /* frames of silence that count if the other side turns out to have been late only */

@@ -144,5 +144,5 @@ int tz_card_capture(struct tz_stream *stream)
 			error = capture_piece(stream, period, passes, moves, &skip);
 		stream->looked_ns = now;
 	}
-	return tz_card_ending(card) ? 0 : error;
+	return error;
 }

@@ -205,10 +205,10 @@ int tz_card_play(struct tz_stream *stream)
 		if (available >= period)
 			last_period = now;
 		else if (now - last_period > STUCK_NS)
-			return ending ? 0 : -ETIMEDOUT;
+			return -ETIMEDOUT;
 		for (; error >= 0 && available >= period && silent < hurry; available -= period, delay += period)
 			error = ending ? play_last(stream, &ending_since, &silent, now) : play_period(stream, now, delay);
 		stream->looked_ns = now;
 	}
-	return error < 0 && !tz_card_ending(card) ? error : 0;
+	return error;
 }

@@ -21,7 +21,7 @@ int tz_stream_begin(struct tz_stream *stream, struct tz_card *card)
 	stream->scratch_frames = card->order.capture ? (uint32_t)(period * stream->ring_per_card * 1.05) + 16 : period;
 	stream->resampler = tz_resampler_new(channels, stream->resting_step, period);
 	stream->scratch = tz_allocate_array((size_t)channels * stream->scratch_frames, sizeof(float));
-	stream->fade_frames = (uint32_t)(FADE_MS * 1e-3 * (card->order.capture ? engine_rate : stream->facts.rate));
+	stream->fade_frames = (int32_t)(FADE_MS * 1e-3 * (card->order.capture ? engine_rate : stream->facts.rate));
 	return stream->resampler && stream->scratch ? 0 : -ENOMEM;
 }
 
@@ -79,7 +79,7 @@ void tz_stream_gain_step(struct tz_stream *stream)
 	if (stream->ever_in_step)
 		atomic_fetch_add_explicit(&stream->card->counts.resyncs, 1, memory_order_relaxed);
 	stream->in_step = stream->ever_in_step = true;
-	stream->fade_at = 0;
+	stream->fade_at = -(int32_t)(tz_resampler_holds(stream->resampler) / stream->resting_step);
 	tz_drift_settle(&stream->card->drift);
 }
 
@@ -88,7 +88,7 @@ void tz_stream_fade(struct tz_stream *stream, uint32_t frames)
 	const uint32_t channels = tz_ring_channels(stream->card->ring);
 	for (uint32_t i = 0; i < frames && stream->fade_at < stream->fade_frames; i++, stream->fade_at++)
 		for (uint32_t c = 0; c < channels; c++)
-			stream->scratch[(size_t)c * stream->scratch_frames + i] *= (float)stream->fade_at / (float)stream->fade_frames;
+			stream->scratch[(size_t)c * stream->scratch_frames + i] *= stream->fade_at < 0 ? 0.0f : (float)stream->fade_at / (float)stream->fade_frames;
 }
 
 void tz_stream_tell_pace(const struct tz_stream *stream, double frame, int64_t now)
