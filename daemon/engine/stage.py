@@ -1,137 +1,44 @@
 """What is on stage: the node objects and links that run, and how to get from there to the next plan.
 
-`change_to` compares a plan with what runs, makes what is new, and submits one commit: new wires fade in, leaving ones
-fade out, kept nodes are shared. Leaving nodes and wires ride along until their fade is over; `sweep` then commits a
-plan without them. Everything here is on the loop's thread.
+`prepare` compares a plan with a scene and makes what is new; `submit` hands it to the engine as one commit: new wires
+fade in, leaving ones fade out, kept nodes are shared. Leaving nodes and wires ride along until their fade is over;
+`sweep` then commits a plan without them. Everything here is on the loop's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from ..graph.plan import EMPTY, Plan, PlanNode, Wire
-from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent, Ring, Route
+from ..graph.plan import Plan, PlanNode, Wire
+from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent, Route
 from .crossing import crossing
 from .fading import Newcomer, fading
-
-
-class OutsideState(Protocol):
-    """How a player or recorder is."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def message(self) -> str: ...
-
-    @property
-    def detail(self) -> Mapping[str, Any]: ...
-
-
-class Outside(Protocol):
-    """What stands behind a node with a ring: a player, a recorder (daemon/endpoints)."""
-
-    @property
-    def ring(self) -> Ring: ...
-
-    @property
-    def state(self) -> OutsideState: ...
-
-    def start(self) -> None: ...
-
-    def configure(self, config: Mapping[str, Any]) -> None: ...
-
-    def close(self, length: int | None = None) -> None:
-        """Begin the end. `length`: of all that a recorder's ring was given, so many frames belong into the
-        recording."""
-
-    def join(self, timeout_s: float) -> bool: ...
-
-
-@dataclass(eq=False)
-class Part:
-    """A node object on stage."""
-
-    plan_node: PlanNode
-    core: CoreNode
-    outside: Outside | None
-    adopted: int | None = None  # the frame of its first block, once known
-    started: bool = False
-
-    def start(self) -> None:
-        """Lets the player or recorder behind it begin, if there is one and it has not."""
-        if self.outside is not None and not self.started:
-            self.started = True
-            self.outside.start()
-
-    def close(self, end: int) -> None:
-        """Its sound is over at frame `end`."""
-        if self.outside is None:
-            return
-        if self.plan_node.is_sink and self.adopted is not None:
-            self.outside.close(max(0, end - self.adopted))
-        else:
-            self.outside.close()
-
-
-@dataclass(eq=False)
-class Change:
-    """A commit under way: what to do once the engine tells at which frame it was adopted."""
-
-    frame: asyncio.Future[int]
-    fade_frames: int = 0
-    made: Sequence[Part] = ()
-    silenced: Sequence[Part] = ()  # sinks that hear nothing once the fade is over
-    gone: Sequence[Part] = ()  # no longer in the plan
-    ends: int | None = field(default=None, init=False)
-
-
-@dataclass(frozen=True, eq=False)
-class Cable:
-    """A link on stage: which way it turned last, and the change that did it while its fade may not be over."""
-
-    link: CoreLink
-    sounding: bool
-    turned_by: Change | None = None
-    leader: CoreLink | None = None  # another link, in the middle of whose fade this one begins
-
-    def is_over(self, frame: int) -> bool:
-        return self.turned_by is None or (self.turned_by.ends is not None and self.turned_by.ends <= frame)
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a transaction asks of the stage, beside the plan."""
-
-    # Flattened parameters and list count of new and changed nodes.
-    values: Mapping[PlanNode, tuple[Sequence[float], int]]
-    fade_frames: int
-    ramp_frames: int | None  # None: each type's own
-    abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
-    # Nodes that begin without a predecessor's state, though there was one of their id.
-    fresh: frozenset[str] = frozenset()
-
-
-Parts = dict[PlanNode, Part]
-Cables = dict[Wire, Cable]
+from .parts import Cable, Cables, Change, Order, Outside, Part, Parts, Prepared, Scene
 
 
 class Stage:
-    """The parts and cables that run. `open_outside` makes what stands behind a node with a ring."""
+    """What runs, and how it changes. `open_outside` makes what stands behind a node with a ring."""
 
-    def __init__(self, engine: CoreEngine, open_outside: Callable[[PlanNode], Outside]) -> None:
+    def __init__(self, engine: CoreEngine, open_outside: Callable[[PlanNode, Mapping[str, Any]], Outside]) -> None:
         self.engine = engine
-        self.plan = EMPTY
-        self.parts: Parts = {}
-        self._cables: Cables = {}
+        self.scene = Scene()
         self._open_outside = open_outside
+        self._not_before = 0  # the frame of the last change with a date that the present scene relies on
         self._changes: dict[int, Change] = {}  # submitted, not yet adopted
         self._numbers = itertools.count(1)
         self._ending: list[Outside] = []  # players and recorders that were told to end and may still be at work
+
+    @property
+    def plan(self) -> Plan:
+        return self.scene.plan
+
+    @property
+    def parts(self) -> Mapping[PlanNode, Part]:
+        return self.scene.parts
 
     def part(self, node_id: str) -> Part:
         return self.parts[self.plan.nodes[node_id]]
@@ -149,50 +56,97 @@ class Stage:
 
     # ---- Changing ----------------------------------------------------------------------------------------------------
 
-    def change_to(self, plan: Plan, order: Order) -> tuple[asyncio.Future[int], dict[str, bool]]:
-        """Submits the change. Gives the frame to come, and per node made anew under its id whether its state went over.
+    def prepare(self, plan: Plan, order: Order, scene: Scene) -> Prepared:
+        """Makes ready what leads from a scene to a plan, and changes nothing. Of `order.spare` the parts that are not
+        used again are closed, unless this fails.
 
-        Where anything fails (memory, a full queue) nothing has changed. Nor has it with `Crossing`: then the plan is to
-        be made again, with other objects for some nodes.
+        It fails with CoreError where memory is lacking, and with `Crossing` where the plan is to be made again, with
+        other objects for some nodes.
         """
         change = Change(asyncio.get_running_loop().create_future(), order.fade_frames)
-        if plan is self.plan:
+        if plan is scene.plan:
             commit = CoreCommit(next(self._numbers), None)
-            self._set_values(commit, order)
-            self._submit(commit, change)
-            return change.frame, {}
+            _set_values(commit, order, scene)
+            self.close(order.spare)
+            return Prepared(commit, change, scene)
         made: Parts = {}
         try:
             for node in plan.nodes.values():
-                if node not in self.parts:
+                if node not in scene.parts:
                     made[node] = self._make(node, order)
-            turned = self._turn(plan, order, made, change)
-            parts, cables = _needed(plan, {**self.parts, **made}, {**self._cables, **turned})
-            commit = CoreCommit(next(self._numbers), self._build_first(plan, parts, cables))
-            self._set_values(commit, order)
-            carried = self._transfer(commit, order, made)
+            turned = _turn(scene, plan, order, made, change)
+            parts, cables = _needed(plan, {**scene.parts, **made}, {**scene.cables, **turned})
+            commit = CoreCommit(next(self._numbers), self._build_first(scene, plan, parts, cables))
+            _set_values(commit, order, scene)
+            carried = _transfer(commit, order, scene, made)
             for cable in turned.values():
                 if cable.leader:
                     commit.follow(cable.link, cable.leader)
                 if cable.turned_by is change or not cable.leader:
                     commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
-            change.made = list(made.values())
-            change.silenced = [part for node, part in self.parts.items() if node.is_sink and self._leaves(node, plan)]
-            change.gone = [part for node, part in self.parts.items() if node not in parts and not node.is_sink]
-            self._submit(commit, change)
         except BaseException:
-            for part in made.values():
-                part.close(0)
+            self.close(part for part in made.values() if not _is_spare(part, order))
             raise
-        self.parts, self._cables, self.plan = parts, cables, plan
-        return change.frame, carried
+        change.made = list(made.values())
+        change.silenced = [
+            part for node, part in scene.parts.items() if node.is_sink and scene.plan.has(node) and not plan.has(node)
+        ]
+        change.gone = [part for node, part in scene.parts.items() if node not in parts and not node.is_sink]
+        self.close(part for part in order.spare if not any(part.core is other.core for other in change.made))
+        return Prepared(commit, change, Scene(plan, parts, cables), change.made, carried)
 
-    def _leaves(self, node: PlanNode, plan: Plan) -> bool:
-        return self.plan.has(node) and not plan.has(node)
+    def submit(self, prepared: Prepared, due: int = 0) -> None:
+        """Hands a change to the engine: to be adopted at the next block boundary, or at the first at or after frame
+        `due`. Where this fails (CoreError: too many are under way) nothing has changed.
+
+        The scene stays as it is until `enter`.
+        """
+        commit = prepared.commit
+        commit.at(max(due, self._not_before))
+        self._changes[commit.number] = prepared.change
+        try:
+            self.engine.submit(commit)
+        except BaseException:
+            del self._changes[commit.number]
+            raise
+
+    def enter(self, prepared: Prepared, due: int = 0) -> None:
+        """From now on what is planned starts from this change, which was submitted and can't be taken back."""
+        self.scene = prepared.scene
+        self._not_before = max(due, self._not_before)
+
+    def withdraw(self, prepared: Prepared) -> bool:
+        """Takes back a change that was submitted and not entered; False: it is too late. The parts made for it are the
+        caller's."""
+        if not prepared.commit.withdraw():
+            return False
+        del self._changes[prepared.commit.number]
+        return True
+
+    def close(self, parts: Iterable[Part]) -> None:
+        """Ends what stands behind parts that never sounded."""
+        for part in parts:
+            part.close(0)
+            if part.outside is not None and part.started:
+                self._ending.append(part.outside)
+
+    def change_to(self, plan: Plan, order: Order) -> Prepared:
+        """Prepares, submits and enters a change; fails as these do."""
+        prepared = self.prepare(plan, order, self.scene)
+        try:
+            self.submit(prepared)
+        except BaseException:
+            self.close(prepared.made)
+            raise
+        self.enter(prepared)
+        return prepared
 
     def _make(self, node: PlanNode, order: Order) -> Part:
-        values, list_count = order.values[node]
-        outside = self._open_outside(node) if node.spec.core_type.startswith("ring_") else None
+        settings = order.settings[node]
+        spare = next((part for part in order.spare if part.could_be(node, settings)), None)
+        if spare is not None:
+            return replace(spare, plan_node=node)
+        outside = self._open_outside(node, settings.config) if node.spec.core_type.startswith("ring_") else None
         try:
             core = CoreNode(
                 node.spec.core_type,
@@ -200,8 +154,8 @@ class Stage:
                 block_frames=self.engine.block_frames,
                 inputs=tuple(node.channels.inputs.values()),
                 outputs=tuple(node.channels.outputs.values()),
-                values=values,
-                list_count=list_count,
+                values=settings.values,
+                list_count=settings.list_count,
                 ring=outside.ring if outside else None,
                 tag=next(self._numbers),
             )
@@ -209,46 +163,16 @@ class Stage:
             if outside:
                 outside.close()
             raise
-        return Part(node, core, outside)
+        return Part(node, settings, core, outside)
 
-    def _turn(self, plan: Plan, order: Order, made: Parts, change: Change) -> Cables:
-        """The cables whose fade begins or turns round with this change, and new ones that sound at once."""
-        running = {wire: cable.sounding for wire, cable in self._cables.items()}
-        newcomers = {
-            node: Newcomer(
-                part.core.late, before.plan_node if (before := self._predecessor(node, order, part)) else None
-            )
-            for node, part in made.items()
-        }
-        at_once, coming, going, ending = fading(plan, running, newcomers)
-        turned = {wire: self._new_cable(wire, True, newcomers) for wire in at_once}
-        for wire in coming | going | ending:
-            old = self._cables.get(wire)
-            cable = Cable(old.link, old.sounding) if old else self._new_cable(wire, wire in ending, newcomers)
-            abrupt = order.fade_frames == 0 or bool({wire.source.id, wire.target.id} & order.abrupt)
-            if cable.leader and not cable.sounding and wire in ending:
-                turned[wire] = cable  # on its way out already
-            else:
-                turned[wire] = replace(cable, sounding=wire in coming, turned_by=None if abrupt else change)
-        return turned
-
-    def _new_cable(self, wire: Wire, sounding: bool, newcomers: Mapping[PlanNode, Newcomer]) -> Cable:
-        """Into a successor it begins where the one into its predecessor is, if that is in the middle of a fade."""
-        newcomer = newcomers.get(wire.target)
-        if newcomer and newcomer.predecessor:
-            leader = self._cables.get(wire._replace(target=newcomer.predecessor))
-            if leader and leader.turned_by:
-                return Cable(CoreLink(leader.sounding), leader.sounding, leader.turned_by, leader.link)
-        return Cable(CoreLink(sounding), sounding)
-
-    def _build_first(self, plan: Plan, parts: Parts, cables: Cables) -> CorePlan:
+    def _build_first(self, scene: Scene, plan: Plan, parts: Parts, cables: Cables) -> CorePlan:
         """The plan with all that fades."""
         try:
             return self._build(parts.values(), cables)
         except CoreError as error:
             if not error.is_loop:
                 raise
-            raise crossing(plan, self._cables, plan.wires | self._cables.keys() & cables.keys()) from error
+            raise crossing(plan, scene.cables, plan.wires | scene.cables.keys() & cables.keys()) from error
 
     def _build(self, parts: Iterable[Part], cables: Cables) -> CorePlan:
         present = list(parts)
@@ -265,37 +189,6 @@ class Stage:
             for wire, cable in sorted(cables.items(), key=_by_source)
         ]
         return CorePlan([part.core for part in present], routes, self.engine.block_frames)
-
-    def _set_values(self, commit: CoreCommit, order: Order) -> None:
-        for node, (values, _) in order.values.items():
-            if node in self.parts:
-                commit.set(self.parts[node].core, values, order.ramp_frames)
-
-    def _transfer(self, commit: CoreCommit, order: Order, made: Parts) -> dict[str, bool]:
-        carried = {}
-        for node, part in made.items():
-            before = self.plan.nodes.get(node.id)
-            if before is None or (part.outside and before.spec is node.spec):
-                continue  # a player or recorder that begins anew has nothing to hand over
-            predecessor = self._predecessor(node, order, part)
-            if predecessor is not None:
-                commit.transfer(predecessor.core, part.core)
-            carried[node.id] = predecessor is not None
-        return carried
-
-    def _predecessor(self, node: PlanNode, order: Order, part: Part) -> Part | None:
-        """The part whose state a new one takes over."""
-        before = self.plan.nodes.get(node.id)
-        fits = before is not None and before.spec is node.spec and node.id not in order.fresh and part.core.transfers
-        return self.parts[before] if before is not None and fits else None
-
-    def _submit(self, commit: CoreCommit, change: Change) -> None:
-        self._changes[commit.number] = change
-        try:
-            self.engine.submit(commit)
-        except BaseException:
-            del self._changes[commit.number]
-            raise
 
     # ---- Afterwards --------------------------------------------------------------------------------------------------
 
@@ -321,30 +214,97 @@ class Stage:
         """The frame at which the next fade is over. None: none is under way."""
         dates = [
             cable.turned_by.ends
-            for cable in self._cables.values()
+            for cable in self.scene.cables.values()
             if cable.turned_by and cable.turned_by.ends is not None
         ]
         return min(dates, default=None)
 
     @property
     def has_fades(self) -> bool:
-        return any(cable.turned_by for cable in self._cables.values())
+        return any(cable.turned_by for cable in self.scene.cables.values())
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether there is nothing to be cleared away, or not yet."""
+        frame = self.engine.frame
+        return not any(cable.turned_by and cable.is_over(frame) for cable in self.scene.cables.values())
 
     def sweep(self) -> None:
         """Commits a plan without what has faded out, and with what has faded in read by pointer again."""
-        frame = self.engine.frame
-        if not any(cable.turned_by and cable.is_over(frame) for cable in self._cables.values()):
+        if self.is_swept:
             return
+        frame, scene = self.engine.frame, self.scene
         settled = {
             wire: Cable(cable.link, cable.sounding) if cable.is_over(frame) else cable
-            for wire, cable in self._cables.items()
+            for wire, cable in scene.cables.items()
         }
-        parts, cables = _needed(self.plan, self.parts, settled)
+        parts, cables = _needed(scene.plan, scene.parts, settled)
         commit = CoreCommit(next(self._numbers), self._build(parts.values(), cables))
         change = Change(asyncio.get_running_loop().create_future())
-        change.gone = [part for node, part in self.parts.items() if node not in parts and not node.is_sink]
-        self._submit(commit, change)
-        self.parts, self._cables = parts, cables
+        change.gone = [part for node, part in scene.parts.items() if node not in parts and not node.is_sink]
+        prepared = Prepared(commit, change, Scene(scene.plan, parts, cables))
+        self.submit(prepared)
+        self.enter(prepared)
+
+
+def _is_spare(part: Part, order: Order) -> bool:
+    return any(part.core is spare.core for spare in order.spare)
+
+
+def _set_values(commit: CoreCommit, order: Order, scene: Scene) -> None:
+    for node, settings in order.settings.items():
+        if node in scene.parts:
+            commit.set(scene.parts[node].core, settings.values, order.ramp_frames)
+
+
+def _transfer(commit: CoreCommit, order: Order, scene: Scene, made: Parts) -> dict[str, bool]:
+    carried = {}
+    for node, part in made.items():
+        before = scene.plan.nodes.get(node.id)
+        if before is None or (part.outside and before.spec is node.spec):
+            continue  # a player or recorder that begins anew has nothing to hand over
+        predecessor = _predecessor(node, order, scene, part)
+        if predecessor is not None:
+            commit.transfer(predecessor.core, part.core)
+        carried[node.id] = predecessor is not None
+    return carried
+
+
+def _predecessor(node: PlanNode, order: Order, scene: Scene, part: Part) -> Part | None:
+    """The part whose state a new one takes over."""
+    before = scene.plan.nodes.get(node.id)
+    fits = before is not None and before.spec is node.spec and node.id not in order.fresh and part.core.transfers
+    return scene.parts[before] if before is not None and fits else None
+
+
+def _turn(scene: Scene, plan: Plan, order: Order, made: Parts, change: Change) -> Cables:
+    """The cables whose fade begins or turns round with this change, and new ones that sound at once."""
+    running = {wire: cable.sounding for wire, cable in scene.cables.items()}
+    newcomers = {}
+    for node, part in made.items():
+        before = _predecessor(node, order, scene, part)
+        newcomers[node] = Newcomer(part.core.late, before.plan_node if before else None)
+    at_once, coming, going, ending = fading(plan, running, newcomers)
+    turned = {wire: _new_cable(scene, wire, True, newcomers) for wire in at_once}
+    for wire in coming | going | ending:
+        old = scene.cables.get(wire)
+        cable = Cable(old.link, old.sounding) if old else _new_cable(scene, wire, wire in ending, newcomers)
+        abrupt = order.fade_frames == 0 or bool({wire.source.id, wire.target.id} & order.abrupt)
+        if cable.leader and not cable.sounding and wire in ending:
+            turned[wire] = cable  # on its way out already
+        else:
+            turned[wire] = replace(cable, sounding=wire in coming, turned_by=None if abrupt else change)
+    return turned
+
+
+def _new_cable(scene: Scene, wire: Wire, sounding: bool, newcomers: Mapping[PlanNode, Newcomer]) -> Cable:
+    """Into a successor it begins where the one into its predecessor is, if that is in the middle of a fade."""
+    newcomer = newcomers.get(wire.target)
+    if newcomer and newcomer.predecessor:
+        leader = scene.cables.get(wire._replace(target=newcomer.predecessor))
+        if leader and leader.turned_by:
+            return Cable(CoreLink(leader.sounding), leader.sounding, leader.turned_by, leader.link)
+    return Cable(CoreLink(sounding), sounding)
 
 
 def _by_source(item: tuple[Wire, Cable]) -> tuple[str, int, int, int]:
@@ -354,7 +314,7 @@ def _by_source(item: tuple[Wire, Cable]) -> tuple[str, int, int, int]:
     return wire.source.id, wire.source_port, wire.way, wire.source.generation
 
 
-def _needed(plan: Plan, parts: Parts, cables: Cables) -> tuple[Parts, Cables]:
+def _needed(plan: Plan, parts: Mapping[PlanNode, Part], cables: Cables) -> tuple[Parts, Cables]:
     """What has to run: the plan's own, and what leaves for as long as it is heard through a fade."""
     stays = set(plan.nodes.values())
     heard: set[PlanNode] = set()

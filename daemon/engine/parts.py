@@ -1,0 +1,151 @@
+"""What is on stage, as nouns: node objects, links with their fades, and what a change of them is made of.
+
+`stage.py` makes these and submits them. Everything here is on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from ..graph.plan import EMPTY, Plan, PlanNode, Wire
+from .core import CoreCommit, CoreLink, CoreNode, Ring
+
+
+class OutsideState(Protocol):
+    """How a player or recorder is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def detail(self) -> Mapping[str, Any]: ...
+
+
+class Outside(Protocol):
+    """What stands behind a node with a ring: a player, a recorder (daemon/endpoints)."""
+
+    @property
+    def ring(self) -> Ring: ...
+
+    @property
+    def state(self) -> OutsideState: ...
+
+    def start(self) -> None: ...
+
+    def configure(self, config: Mapping[str, Any]) -> None: ...
+
+    def close(self, length: int | None = None) -> None:
+        """Begin the end. `length`: of all that a recorder's ring was given, so many frames belong into the
+        recording."""
+
+    def join(self, timeout_s: float) -> bool: ...
+
+
+class Settings(NamedTuple):
+    """What a node object is set to: its parameters as the core takes them, and the whole configuration."""
+
+    values: Sequence[float]
+    list_count: int
+    config: Mapping[str, Any]
+
+
+@dataclass(eq=False)
+class Part:
+    """A node object on stage."""
+
+    plan_node: PlanNode
+    settings: Settings  # those it was made with
+    core: CoreNode
+    outside: Outside | None
+    adopted: int | None = None  # the frame of its first block, once known
+    started: bool = False
+
+    def could_be(self, node: PlanNode, settings: Settings) -> bool:
+        """Whether one made for this node would be just like this one, as long as this one has not sounded."""
+        mine = self.plan_node
+        alike = (mine.id, mine.spec.type, mine.structure) == (node.id, node.spec.type, node.structure)
+        return alike and mine.channels == node.channels and self.settings == settings
+
+    def start(self) -> None:
+        """Lets the player or recorder behind it begin, if there is one and it has not."""
+        if self.outside is not None and not self.started:
+            self.started = True
+            self.outside.start()
+
+    def close(self, end: int) -> None:
+        """Its sound is over at frame `end`."""
+        if self.outside is None:
+            return
+        if self.plan_node.is_sink and self.adopted is not None:
+            self.outside.close(max(0, end - self.adopted))
+        else:
+            self.outside.close()
+
+
+@dataclass(eq=False)
+class Change:
+    """A commit under way: what to do once the engine tells at which frame it was adopted."""
+
+    frame: asyncio.Future[int]
+    fade_frames: int = 0
+    made: Sequence[Part] = ()
+    silenced: Sequence[Part] = ()  # sinks that hear nothing once the fade is over
+    gone: Sequence[Part] = ()  # no longer in the plan
+    ends: int | None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Cable:
+    """A link on stage: which way it turned last, and the change that did it while its fade may not be over."""
+
+    link: CoreLink
+    sounding: bool
+    turned_by: Change | None = None
+    leader: CoreLink | None = None  # another link, in the middle of whose fade this one begins
+
+    def is_over(self, frame: int) -> bool:
+        return self.turned_by is None or (self.turned_by.ends is not None and self.turned_by.ends <= frame)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a transaction asks of the stage, beside the plan."""
+
+    settings: Mapping[PlanNode, Settings]  # of new and changed nodes
+    fade_frames: int
+    ramp_frames: int | None  # None: each type's own
+    abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
+    # Nodes that begin without a predecessor's state, though there was one of their id.
+    fresh: frozenset[str] = frozenset()
+    spare: Sequence[Part] = ()  # made for a change that was taken back: what fits of them is used again
+
+
+Parts = dict[PlanNode, Part]
+Cables = dict[Wire, Cable]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that runs, or will run once the changes before have been adopted."""
+
+    plan: Plan = EMPTY
+    parts: Mapping[PlanNode, Part] = field(default_factory=dict)
+    cables: Mapping[Wire, Cable] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A change that is ready to be submitted, and what is on stage after it."""
+
+    commit: CoreCommit
+    change: Change
+    scene: Scene
+    made: Sequence[Part] = ()
+    # Per node that was made anew under its id: whether the state of its predecessor goes over.
+    carried: Mapping[str, bool] = field(default_factory=dict)
