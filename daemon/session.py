@@ -33,6 +33,7 @@ from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
 from .history import Entry, History
+from .idempotency import Answers
 from .node_catalogue import OutsideType, load_catalogue
 from .preparation import Draft, Request, Standing, Worked, draft_of, work_out
 from .problems import Refusal
@@ -63,6 +64,7 @@ class Session:
         self.revision = 0
         self.events = Hub()
         self.history = History()
+        self._answers = Answers()
         self.limits = Limits()
         self.catalogue: Catalogue
         self.outside_types: dict[str, OutsideType]
@@ -107,12 +109,14 @@ class Session:
         label: str = "",
         dry_run: bool = False,
         at: int | str | None = None,
+        idempotency_key: str | None = None,
     ) -> Receipt:
         """Applies all edits at one block boundary, or raises a Refusal and changes nothing.
 
         `fade_ms` (0 to 1000) holds for structure and parameters alike; None: 20 ms for structure, parameters as each
         type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves. `at`: not
-        before this frame, or this time in RFC 3339; daemon/schedule.py says what that means.
+        before this frame, or this time in RFC 3339; daemon/schedule.py says what that means. The same
+        `idempotency_key` again, from the same caller, is answered as the first time (daemon/idempotency.py).
         """
         request = Request(
             edits=edits, caller=caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, label=label
@@ -121,6 +125,12 @@ class Session:
             draft = draft_of(self, request, self.standing)
             frame = self.engine.frame if at is None else self.schedule.foreseen(at)
             return self.receipt(self.revision, frame, draft, {})
+        if idempotency_key is not None:
+            asked = (request, at)
+            return await self._answers.once(caller, idempotency_key, asked, lambda: self._carry_out(request, at))
+        return await self._carry_out(request, at)
+
+    async def _carry_out(self, request: Request, at: int | str | None) -> Receipt:
         if at is not None:
             return await self.schedule.add(request, at)
         with self.schedule.aside():

@@ -48,6 +48,14 @@ At = Annotated[
     | Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$")],
     Meta(description="not before this frame, or this time in RFC 3339; at most an hour ahead"),
 ]
+IdempotencyKey = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="made up by the caller: asked again with the same one, it is done once, and answered alike",
+    ),
+]
 DryRun = Annotated[bool, Meta(description="say what would happen, and change nothing")]
 TransactionLabel = Annotated[
     str, Meta(max_length=200, description="a name for the change, shown in events and the history")
@@ -129,6 +137,7 @@ async def apply(
     label: TransactionLabel = "",
     dry_run: DryRun = False,
     at: At | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Receipt:
     """Apply edits as one transaction.
 
@@ -137,6 +146,9 @@ async def apply(
 
     With `at` they take effect at the first block boundary at or after that frame or time, on the graph as it is by
     then, and only then comes the answer. Where that is past, they do at once, and a warning says how late.
+
+    Whoever does not know whether a request arrived sends it again with the same `idempotency_key`. The same key for
+    something else is a conflict; after a refusal it may be tried again.
     """
     from tonnetz.daemon.graph.document import edits_from_plain  # not needed to declare the method
 
@@ -149,6 +161,7 @@ async def apply(
         label=label,
         dry_run=dry_run,
         at=at,
+        idempotency_key=idempotency_key,
     )
 
 

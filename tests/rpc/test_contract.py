@@ -182,12 +182,6 @@ def test_unknown_names_and_too_many_values_are_refused(client: Client, method: s
     assert state(client) == before
 
 
-@pytest.mark.parametrize("name", ["idempotency_key"])
-def test_what_comes_later_is_not_silently_ignored(client: Client, name: str) -> None:
-    refused = outcome(client, "graph.apply", {**ACCEPTED["graph.apply"], name: 48000})
-    assert isinstance(refused, Refused) and f"graph.apply has no parameter '{name}'" in refused.message
-
-
 @pytest.mark.parametrize(
     "method", [name for name, entry in METHODS.items() if any(p.required for p in entry.parameters)]
 )
