@@ -38,6 +38,27 @@ void tz_commit_release(struct tz_commit *commit)
 	tz_free(commit);
 }
 
+void tz_commit_at(struct tz_commit *commit, uint64_t frame)
+{
+	commit->due = frame;
+}
+
+static bool decide(struct tz_commit *commit, enum tz_fate fate)
+{
+	int open = TZ_FATE_OPEN;
+	return atomic_compare_exchange_strong(&commit->fate, &open, fate);
+}
+
+bool tz_commit_withdraw(struct tz_commit *commit)
+{
+	return decide(commit, TZ_FATE_WITHDRAWN);
+}
+
+bool tz_commit_take(struct tz_commit *commit)
+{
+	return decide(commit, TZ_FATE_TAKEN);
+}
+
 /* Room for one more act, zeroed; NULL: no memory. */
 static struct tz_act *next_act(struct tz_commit *commit)
 {

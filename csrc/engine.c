@@ -34,6 +34,8 @@ void tz_engine_release(struct tz_engine *engine)
 		tz_commit_release(commit);
 	while ((commit = tz_queue_pop(&engine->outgoing)))
 		tz_commit_release(commit);
+	for (uint32_t i = 0; i < engine->due_count; i++)
+		tz_commit_release(engine->due[(engine->due_first + i) % TZ_QUEUE_SLOTS]);
 	tz_plan_release(engine->plan);
 	tz_node_release(engine->pacer);
 	tz_telemetry_close(&engine->telemetry);
@@ -134,7 +136,8 @@ uint32_t tz_engine_events(struct tz_engine *engine, struct tz_event *events, uin
 	uint32_t count = 0;
 	struct tz_commit *commit;
 	while (count < capacity && (commit = tz_queue_pop(&engine->outgoing))) {
-		events[count++] = (struct tz_event){.kind = TZ_EVENT_ADOPTED, .id = commit->id, .frame = commit->frame};
+		if (atomic_load(&commit->fate) == TZ_FATE_TAKEN)
+			events[count++] = (struct tz_event){.kind = TZ_EVENT_ADOPTED, .id = commit->id, .frame = commit->frame};
 		engine->outstanding--;
 		tz_commit_release(commit);
 	}

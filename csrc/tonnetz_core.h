@@ -122,6 +122,12 @@ bool tz_node_transfers(const struct tz_node *node); /* can its type take over a 
 bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);
 tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node); /* the node of a card becomes the engine's clock; NULL: the timer */
+/* Before it is submitted: let it be adopted at the first block boundary at or after `frame`. Commits submitted later with an earlier
+ * frame, or none, are adopted before it; so whoever submits one that relies on it gives that one the same frame. */
+void tz_commit_at(struct tz_commit *commit, uint64_t frame);
+/* Of one that was submitted and not yet told as adopted: take it back. False: it is being adopted, or has been. One that was taken
+ * back is freed by tz_engine_events without a word. Of several that rely on each other take back the last first. */
+bool tz_commit_withdraw(struct tz_commit *commit);
 
 /* ---- Engine ---- */
 struct tz_engine;
@@ -132,7 +138,8 @@ tz_status tz_engine_start(struct tz_engine *engine);  /* of a step clock: TZ_BUS
 tz_status tz_engine_stop(struct tz_engine *engine);   /* returns when the thread is gone; the frame stands still */
 /* Runs blocks on the calling thread; the engine's own thread must not run. Waits at most timeout_ms per block for endpoints. */
 tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t timeout_ms);
-/* The commit now belongs to the engine. With no audio thread running it is adopted at once, at the frame of the next block. */
+/* The commit now belongs to the engine. With no audio thread running it is adopted at once, at the frame of the next block, unless
+ * it is due later. */
 tz_status tz_engine_submit(struct tz_engine *engine, struct tz_commit *commit);
 
 enum tz_event_kind {

@@ -14,6 +14,8 @@ EventName = Literal[
     "parameter_changed",
     "node_state_changed",
     "transaction_applied",
+    "transaction_scheduled",
+    "transaction_dropped",
     "runtime_changed",
     "log",
 ]

@@ -133,6 +133,7 @@ async def _serve(settings: Settings) -> int:
         log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
         return 1
     finally:
+        session.schedule.close()  # first, or those who wait for its transactions would keep the doors open
         for door in doors:
             await door.close()
         await session.close()

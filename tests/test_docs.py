@@ -7,6 +7,7 @@ A `json` block right after one shows what that prints.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -32,6 +33,7 @@ from tonnetz.daemon.endpoints.endpoint import MediaRoots
 from tonnetz.daemon.events import QUEUE_LIMIT
 from tonnetz.daemon.graph.config import complete
 from tonnetz.daemon.graph.document import edits_from_plain, parse_document
+from tonnetz.daemon.graph.edits import RenameNode
 from tonnetz.daemon.graph.rules import Limits as GraphLimits
 from tonnetz.daemon.graph.transaction import apply_edits
 from tonnetz.daemon.node_catalogue import load_catalogue
@@ -212,7 +214,11 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     media = MediaRoots(play_roots=(tmp_path,), record_root=tmp_path)
     session = Session(clock="step", media=media)
     await session.load(demo_document(), caller=CALLER)
+    later = RenameNode(id="drone", label="Later")
+    waiting = asyncio.create_task(session.apply([later], caller=CALLER, at=10**6))  # there is something to be cancelled
+    await asyncio.sleep(0)
     yield session
+    waiting.cancel()
     await session.close()
 
 

@@ -14,6 +14,7 @@ from tonnetz.daemon.graph.edits import NodeId, PortName
 from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.runtime import Runtime
+from tonnetz.daemon.schedule import Schedule
 from tonnetz.rpc.method_table import Method, load_methods, metas
 from tonnetz.rpc.openrpc import openrpc_document
 
@@ -52,6 +53,11 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
     "transaction_applied": (
         (*CHANGED, "frame", "label"),
         "After the events of its changes: the transaction as a whole.",
+    ),
+    "transaction_scheduled": (("author", "origin", "label", "id", "at"), "A transaction waits for its frame or time."),
+    "transaction_dropped": (
+        ("author", "origin", "label", "id", "error", "message"),
+        "One that waited will not come to pass: it was cancelled, or no longer holds.",
     ),
     "runtime_changed": (("state", "frame"), "The engine is `stopped`, `running` or `paused`."),
     "log": (("level", "message", "frame"), "The engine noticed something: a node that gave out NaN, time lost."),
@@ -103,8 +109,10 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
-NOUNS = ("graph", "nodes", "runtime", "events", "system", "rpc")  # those to come go last
+NOUNS = ("graph", "schedule", "nodes", "runtime", "events", "system", "rpc")  # those to come go last
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
+
+BEHIND: Mapping[str, type] = {"runtime": Runtime, "schedule": Schedule}  # what the methods of a noun are handed on to
 
 
 def page() -> str:
@@ -194,8 +202,8 @@ def _source(method: Method) -> str:
     function: Any = method.function
     used = [function.__globals__.get(name) for name in function.__code__.co_names]
     beside = [one for one in used if inspect.isfunction(one) and one.__module__ == function.__module__]
-    if method.noun == "runtime":
-        beside.append(getattr(Runtime, method.verb))
+    if method.noun in BEHIND:
+        beside.append(getattr(BEHIND[method.noun], method.verb))
     return "".join(inspect.getsource(one) for one in [function, *beside])
 
 

@@ -43,6 +43,19 @@ Edits = Annotated[
 BaseRevision = Annotated[int, Meta(ge=0, description="the revision the change was thought out for")]
 Strict = Annotated[bool, Meta(description="refuse any other base revision, even where the change would still hold")]
 FadeMs = Annotated[float, Meta(ge=0, le=1000, description="length of the cross-fade in ms; 20 unless given")]
+At = Annotated[
+    Annotated[int, Meta(ge=0)]
+    | Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$")],
+    Meta(description="not before this frame, or this time in RFC 3339; at most an hour ahead"),
+]
+IdempotencyKey = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="made up by the caller: asked again with the same one, it is done once, and answered alike",
+    ),
+]
 DryRun = Annotated[bool, Meta(description="say what would happen, and change nothing")]
 TransactionLabel = Annotated[
     str, Meta(max_length=200, description="a name for the change, shown in events and the history")
@@ -123,11 +136,19 @@ async def apply(
     fade_ms: FadeMs | None = None,
     label: TransactionLabel = "",
     dry_run: DryRun = False,
+    at: At | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Receipt:
     """Apply edits as one transaction.
 
     All sound from the same block on; or none is applied, and every problem is told. A stale base revision is no
     obstacle as long as every edit still holds by itself; else it is a conflict.
+
+    With `at` they take effect at the first block boundary at or after that frame or time, on the graph as it is by
+    then, and only then comes the answer. Where that is past, they do at once, and a warning says how late.
+
+    Whoever does not know whether a request arrived sends it again with the same `idempotency_key`. The same key for
+    something else is a conflict; after a refusal it may be tried again.
     """
     from tonnetz.daemon.graph.document import edits_from_plain  # not needed to declare the method
 
@@ -139,6 +160,8 @@ async def apply(
         fade_ms=fade_ms,
         label=label,
         dry_run=dry_run,
+        at=at,
+        idempotency_key=idempotency_key,
     )
 
 

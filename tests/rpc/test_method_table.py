@@ -256,6 +256,7 @@ def test_the_real_methods_are_all_there() -> None:
     assert {
         "graph": {"get", "apply", "add_node", "remove_node", "connect", "disconnect", "configure_node", "replace_node"}
         | {"validate", "export", "import", "rename_node", "move_node", "bypass_node"},
+        "schedule": {"list", "cancel"},
         "nodes": {"templates", "schema"},
         "runtime": {"start", "stop", "pause", "step", "status", "performance", "meters"},
         "events": {"subscribe", "unsubscribe"},
