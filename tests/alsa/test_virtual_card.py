@@ -329,7 +329,7 @@ def test_a_frozen_card_holds_its_clients(make_card: MakeCard) -> None:
 
 def test_the_mixer_and_its_events(make_card: MakeCard) -> None:
     card = make_card()
-    assert alsaaudio.mixers(device=card.device) == ["Master", "Capture"]
+    assert alsaaudio.mixers(device=card.device) == ["Master", "Capture", "Monitor"]
     mine, other = (alsaaudio.Mixer("Master", device=card.device) for _ in range(2))
     assert mine.getvolume() == [100, 100]
     assert mine.getrange(units=alsaaudio.VOLUME_UNITS_DB) == [-6000, 0]
