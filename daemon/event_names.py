@@ -15,6 +15,8 @@ EventName = Literal[
     "node_state_changed",
     "transaction_applied",
     "runtime_changed",
+    "devices_changed",
+    "device_mixer_changed",
     "log",
 ]
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)

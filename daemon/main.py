@@ -101,6 +101,7 @@ async def _serve(settings: Settings) -> int:
     session = _session(settings, "internal" if settings.engine.clock == "auto" else settings.engine.clock)
     doors: list[UnixSocketDoor] = []
     try:
+        session.devices.watch()
         await _load_graph(session, settings)
         if settings.doors.socket:
             door = UnixSocketDoor(

@@ -17,7 +17,9 @@ from typing import Any, cast
 import msgspec
 
 from .caller import Caller
+from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
+from .endpoints.trial import Trial
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.crossing import Crossing
 from .engine.stage import Order, Outside, Stage
@@ -35,6 +37,7 @@ from .graph.spec import Catalogue
 from .graph.transaction import Accepted, apply_edits
 from .history import Entry, History
 from .node_catalogue import OutsideType, load_catalogue
+from .node_trial import try_node
 from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
@@ -71,6 +74,7 @@ class Session:
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
         self.runtime = Runtime(self)
+        self.devices = Devices(self)
         self._generations: dict[str, int] = {}
         self._opening = self.graph  # the graph whose nodes are being made
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
@@ -81,6 +85,7 @@ class Session:
     async def close(self) -> None:
         """Stops the engine; every file is finished when this returns."""
         await self.runtime.stop()
+        await self.devices.close()
         if self._sweep_timer:
             self._sweep_timer.cancel()
         self._loop.remove_reader(self.engine.event_fd)
@@ -92,6 +97,11 @@ class Session:
     def troubles(self) -> list[dict[str, str]]:
         """The nodes that neither run nor are bypassed on purpose."""
         return troubles(self)
+
+    async def test_node(self, type: str, config: Any) -> dict[str, Any]:
+        """Whether a node of this type would work with this configuration (daemon/node_trial.py)."""
+        trial = Trial(self.engine.sample_rate, self.media, self.devices.cards)
+        return await try_node(self.catalogue[type], self._outside_types.get(type), config, trial)
 
     # ---- Transactions ------------------------------------------------------------------------------------------------
 

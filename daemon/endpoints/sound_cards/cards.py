@@ -59,7 +59,7 @@ class SoundCards:
         return await self._ask("devices", "")
 
     async def abilities(self, device: str, direction: Direction) -> Any:
-        """formats, rates, and (lowest, highest) of rate, channels, period_frames, periods, buffer_frames."""
+        """formats, rates, and minimum and maximum of rate, channels, period_frames, periods, buffer_frames."""
         _check(device)
         return await self._ask("abilities", device, device=device, direction=direction)
 
@@ -223,7 +223,9 @@ class _Worker:
             await asyncio.wait_for(asyncio.shield(worker._answer), START_PATIENCE_S)
         except (TimeoutError, _Ended) as error:
             worker.kill()
-            raise Refusal("unavailable", f"The process that talks to ALSA could not be started: {error}.") from None
+            await asyncio.wait([worker.reading], timeout=1.0)
+            why = str(error) or f"it was not ready within {START_PATIENCE_S:g} s"
+            raise Refusal("unavailable", f"The process that talks to ALSA could not be started: {why}.") from None
         return worker
 
     async def ask(self, what: str, arguments: Mapping[str, Any]) -> dict[str, Any]:

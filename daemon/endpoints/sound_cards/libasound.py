@@ -38,14 +38,21 @@ class Hint(msgspec.Struct, frozen=True):
     directions: tuple[Direction, ...]
 
 
-class Ranges(msgspec.Struct, frozen=True):
-    """What a device can be opened with: lowest and highest."""
+class Range(msgspec.Struct, frozen=True):
+    """From lowest to highest, both included."""
 
-    rate: tuple[int, int]
-    channels: tuple[int, int]
-    period_frames: tuple[int, int]
-    periods: tuple[int, int]
-    buffer_frames: tuple[int, int]
+    minimum: int
+    maximum: int
+
+
+class Ranges(msgspec.Struct, frozen=True):
+    """What a device can be opened with."""
+
+    rate: Range
+    channels: Range
+    period_frames: Range
+    periods: Range
+    buffer_frames: Range
 
 
 @functools.cache
@@ -118,16 +125,14 @@ def ranges(device: str, direction: Direction) -> Ranges:
         alsa.snd_pcm_close(pcm)
 
 
-def _range(
-    name: str, params: ctypes.c_void_p, kind: Any = ctypes.c_uint, has_direction: bool = True
-) -> tuple[int, int]:
+def _range(name: str, params: ctypes.c_void_p, kind: Any = ctypes.c_uint, has_direction: bool = True) -> Range:
     ends = []
     for end in ("min", "max"):
         value, rounded = kind(), ctypes.c_int()
         more = (ctypes.byref(rounded),) if has_direction else ()
         checked(getattr(library(), f"snd_pcm_hw_params_get_{name}_{end}")(params, ctypes.byref(value), *more))
         ends.append(int(value.value))
-    return ends[0], ends[1]
+    return Range(*ends)
 
 
 # ---- Mixers ----------------------------------------------------------------------------------------------------------

@@ -88,11 +88,11 @@ async def test_what_a_device_can_do(make_card: MakeCard, asking: SoundCards) -> 
         assert await asking.abilities(card.device, direction) == {  # type: ignore[arg-type]
             "formats": ["S24_3LE"],
             "rates": [44_100, 48_000, 64_000, 88_200, 96_000],
-            "rate": [44_100, 96_000],
-            "channels": [6, 6],
-            "period_frames": [128, 512],
-            "periods": [2, 8],
-            "buffer_frames": [256, 4096],
+            "rate": {"minimum": 44_100, "maximum": 96_000},
+            "channels": {"minimum": 6, "maximum": 6},
+            "period_frames": {"minimum": 128, "maximum": 512},
+            "periods": {"minimum": 2, "maximum": 8},
+            "buffer_frames": {"minimum": 256, "maximum": 4096},
         }
     assert card.playback.starts == 0, "it was only looked at"
 
@@ -100,7 +100,7 @@ async def test_what_a_device_can_do(make_card: MakeCard, asking: SoundCards) -> 
 async def test_a_device_without_bounds_is_no_trouble(asking: SoundCards) -> None:
     """pyalsaaudio alone would count the channels of `null` for minutes."""
     found = await asking.abilities("null", "playback")
-    assert found["channels"][1] > 1000 and 48_000 in found["rates"]
+    assert found["channels"]["maximum"] > 1000 and 48_000 in found["rates"]
 
 
 async def test_trying_a_device_with_wishes(make_card: MakeCard, asking: SoundCards) -> None:
