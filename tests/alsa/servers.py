@@ -49,7 +49,9 @@ def jack(folder: Path) -> Iterator[SoundServer]:
         return b"loopback:capture_2" in asked.stdout
 
     try:
-        command = ["jackd", "-n", name, "-r", "-L", "2", *dummy]  # -r: no real-time scheduling; -L: the loopback
+        # No real-time scheduling, the loopback, and few ports: memory for all that there could be is more than some
+        # containers share.
+        command = ["jackd", "-n", name, "-r", "-L", "2", "-p", "16", *dummy]
         with running(command, folder, environment, answers) as process:
             yield SoundServer("loop_out", "loop_in", environment, process)
     finally:

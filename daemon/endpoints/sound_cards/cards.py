@@ -141,14 +141,17 @@ class SoundCards:
         return answer["answer"]
 
     async def _ready_worker(self) -> _Worker:
-        if self._worker is None:
-            self._worker = await _Worker.start(self._on_mixer)
+        """The worker, or a new one, which watches what the last one did, as far as that is there and answers."""
+        while self._worker is None:
+            self._worker = worker = await _Worker.start(self._on_mixer)
             for mixer in list(self._watched):
                 try:
-                    answer = await asyncio.wait_for(self._worker.ask("controls", {"mixer": mixer}), self._patience_s)
+                    answer = await asyncio.wait_for(worker.ask("controls", {"mixer": mixer}), self._patience_s)
                 except (TimeoutError, _Ended):
-                    answer = {"error": {}}
-                if "error" in answer:  # gone, or the one that hangs
+                    del self._watched[mixer]
+                    self._give_up(worker)
+                    break
+                if "error" in answer:
                     del self._watched[mixer]
         return self._worker
 

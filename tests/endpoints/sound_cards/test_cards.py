@@ -279,6 +279,24 @@ async def test_a_device_that_hangs_stalls_nobody(
     await asking.close()
 
 
+async def test_a_mixer_that_hangs_is_watched_no_more(make_card: MakeCard, changes: Changes) -> None:
+    asking = SoundCards(lambda device: [], lambda *told: changes.append(told), patience_s=0.7)
+    card, other = make_card(), make_card("other")
+    for one in (card, other):
+        await asking.controls(one.device)
+    card.freeze()
+    with pytest.raises(Refusal, match="did not answer"):
+        await asking.controls(card.device)
+    assert await asking.controls(other.device), "the second worker hung as well, the third does not ask that mixer"
+    assert list(asking._watched) == [other.device]
+    card.thaw()
+    for one in (card, other):
+        one.turn("playback", volume=60)
+    await until(lambda: len(changes) > 0)
+    assert [mixer for mixer, _ in changes] == [other.device]
+    await asking.close()
+
+
 async def test_a_question_nobody_waits_for_is_answered_before_the_next(make_card: MakeCard, asking: SoundCards) -> None:
     card = make_card()
     await asking.devices()
