@@ -1,7 +1,8 @@
 """Sound servers that many machines have between programs and card, started for a test in a folder of its own and ended after it.
 
 Both play into nothing at the pace of the machine's clock, and give back what was played: JACK by its loopback driver,
-PulseAudio as the monitor of a null sink. Neither needs hardware, a session or real-time rights.
+PulseAudio as the monitor of a null sink. Neither needs hardware, a session or real-time rights. Let a process of its own
+be their client: their libraries change the one that they are loaded into (JACK's blocks SIGPIPE in the thread that opens).
 """
 
 from __future__ import annotations
