@@ -17,6 +17,8 @@ EventName = Literal[
     "transaction_scheduled",
     "transaction_dropped",
     "runtime_changed",
+    "devices_changed",
+    "device_mixer_changed",
     "log",
 ]
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)

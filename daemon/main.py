@@ -104,6 +104,7 @@ async def _serve(settings: Settings) -> int:
     session = _session(settings, settings.engine.clock)
     doors: list[UnixSocketDoor] = []
     try:
+        session.devices.watch()
         await _load_graph(session, settings)
         if settings.doors.socket:
             door = UnixSocketDoor(

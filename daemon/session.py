@@ -18,7 +18,9 @@ from typing import Any, cast
 import msgspec
 
 from .caller import Caller
+from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
+from .endpoints.trial import Trial
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.parts import Order, Outside, Part, Settings
@@ -37,6 +39,7 @@ from .graph.spec import Catalogue
 from .history import Entry, History
 from .idempotency import Answers
 from .node_catalogue import OutsideType, load_catalogue
+from .node_trial import try_node
 from .preparation import Draft, Request, Standing, Worked, draft_of, work_out
 from .problems import Refusal
 from .receipt import Receipt
@@ -82,6 +85,7 @@ class Session:
         self.stage = Stage(self.engine, self._open_outside)
         self.schedule = Schedule(self)
         self.runtime = Runtime(self)
+        self.devices = Devices(self)
         self._generations: Mapping[str, int] = {}
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -92,6 +96,7 @@ class Session:
         """Stops the engine; every file is finished when this returns. What waits for its time is refused."""
         self.schedule.close()
         await self.runtime.stop()
+        await self.devices.close()
         if self._sweep_timer:
             self._sweep_timer.cancel()
         self._loop.remove_reader(self.engine.event_fd)
@@ -103,6 +108,11 @@ class Session:
     def troubles(self) -> list[dict[str, str]]:
         """The nodes that neither run nor are bypassed on purpose."""
         return troubles(self)
+
+    async def test_node(self, type: str, config: Any) -> dict[str, Any]:
+        """Whether a node of this type would work with this configuration (daemon/node_trial.py)."""
+        trial = Trial(self.engine.sample_rate, self.media, self.devices.cards)
+        return await try_node(self.catalogue[type], self.outside_types.get(type), config, trial)
 
     # ---- Transactions ------------------------------------------------------------------------------------------------
 

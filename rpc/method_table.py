@@ -55,7 +55,7 @@ class Shell(msgspec.Struct, frozen=True):
 
     `add <type> [<id>] [<config:words>...]`: `:words` is read from the `key=value` words that end the line, `:file` from
     a file (`-` is standard input), as text or as YAML or JSON as the parameter's type wants. A parameter that the usage
-    does not name is an option.
+    does not name is an option. The words before the parameters are the command: `devices probe <device>`.
     """
 
     usage: str
@@ -63,7 +63,7 @@ class Shell(msgspec.Struct, frozen=True):
 
     @property
     def command(self) -> str:
-        return self.usage.partition(" ")[0]
+        return re.split(r" [<\[]", self.usage)[0]
 
     @property
     def arguments(self) -> list[tuple[str, str]]:

@@ -45,6 +45,8 @@ from tonnetz.rpc.doors.json_rpc import Limits as MessageLimits
 from tonnetz.rpc.doors.unix_socket import CONNECTIONS, PATIENCE_S
 from tonnetz.rpc.method_table import Call, load_methods
 
+from .alsa.virtual_card import VirtualCard, named
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"
 README = CHECKOUT / "README.md"
@@ -209,8 +211,10 @@ class Listener:
 
 
 @pytest.fixture
-async def session(tmp_path: Path) -> AsyncIterator[Session]:
-    """The demo's graph, on the step clock; there is no sound in its folder."""
+async def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
+    """The demo's graph, on the step clock; there is no sound in its folder. The machine has a card `hw:0`."""
+    for variable, value in named(tmp_path, {"hw": VirtualCard(tmp_path)}).items():
+        monkeypatch.setenv(variable, value)
     media = MediaRoots(play_roots=(tmp_path,), record_root=tmp_path)
     session = Session(clock="step", media=media)
     await session.load(demo_document(), caller=CALLER)
@@ -258,17 +262,22 @@ async def test_events_tell_what_the_page_says(session: Session) -> None:
 
 
 class Demo:
-    """What `./dev run` starts, in a folder that looks like a checkout."""
+    """What `./dev run` starts, in a folder that looks like a checkout, on a machine with a card `hw:0`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.environment = named(folder, {"hw": VirtualCard(folder)})
         (folder / ".venv").symlink_to(sys.prefix)
         shutil.copy(CHECKOUT / "dev", folder)
         shutil.copytree(CHECKOUT / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.wav", "*.flac"))
         self.output = folder / "demo.log"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "examples/demo/run.py"], cwd=folder, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "examples/demo/run.py"],
+                cwd=folder,
+                env=os.environ | self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         try:
             deadline = time.monotonic() + START_S

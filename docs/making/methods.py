@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from tonnetz.daemon import devices
+from tonnetz.daemon.endpoints.sound_cards.cards import SoundCards
 from tonnetz.daemon.event_names import EVENT_NAMES
 from tonnetz.daemon.graph.edits import NodeId, PortName
 from tonnetz.daemon.problems import ERROR_KINDS
@@ -60,6 +62,14 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         "One that waited will not come to pass: it was cancelled, or no longer holds.",
     ),
     "runtime_changed": (("state", "frame"), "The engine is `stopped`, `running` or `paused`."),
+    "devices_changed": (
+        ("appeared", "vanished"),
+        "Sound cards were plugged in or out: their index and id. Not what they can do: ask devices.list.",
+    ),
+    "device_mixer_changed": (
+        ("mixer", "controls"),
+        "Controls of a mixer that devices.mixer has shown were set, by whomever: as it shows them.",
+    ),
     "log": (("level", "message", "frame"), "The engine noticed something: a node that gave out NaN, time lost."),
 }
 
@@ -69,13 +79,13 @@ ERRORS: Mapping[str, str] = {
     "method_not_found": "There is no such method.",
     "invalid_params": "Parameters are missing, unknown, of a wrong type or out of range; or a text is no YAML or JSON.",
     "internal_error": "A fault of the daemon. Its log has the rest.",
-    "not_found": "No such node, connection or node type.",
+    "not_found": "No such node, connection, node type, file, device or control.",
     "conflict": "The graph, or the engine's state, is another than the request needs.",
     "invalid_graph": "The graph would break a rule.",
     "invalid_config": "A node's configuration can't be so.",
     "forbidden": "The caller's role does not reach so far, or a path leads out of the media folders.",
     "unavailable": "Not now, or not at this door.",
-    "timeout": "The engine did not answer in time. Look at `runtime.status` before trying again.",
+    "timeout": "The engine, or a device, did not answer in time. Of the first `runtime.status` tells more.",
 }
 
 KINDS: Mapping[str, str] = {
@@ -109,7 +119,7 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
-NOUNS = ("graph", "schedule", "nodes", "runtime", "events", "system", "rpc")  # those to come go last
+NOUNS = ("graph", "schedule", "nodes", "devices", "runtime", "events", "system", "rpc")  # those to come go last
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
 
 BEHIND: Mapping[str, type] = {"runtime": Runtime, "schedule": Schedule}  # what the methods of a noun are handed on to
@@ -198,12 +208,14 @@ def _errors_in_words(method: Method) -> str:
 
 
 def _source(method: Method) -> str:
-    """The source of a method, of the functions beside it that it uses, and of what it does with the engine."""
+    """The source of a method, of the functions beside it that it uses, and of what it does with engine or devices."""
     function: Any = method.function
     used = [function.__globals__.get(name) for name in function.__code__.co_names]
-    beside = [one for one in used if inspect.isfunction(one) and one.__module__ == function.__module__]
+    beside: list[Any] = [one for one in used if inspect.isfunction(one) and one.__module__ == function.__module__]
     if method.noun in BEHIND:
         beside.append(getattr(BEHIND[method.noun], method.verb))
+    if method.noun == "devices":
+        beside += [SoundCards, devices] if method.parameter("device") else [SoundCards._ask_in_turn]
     return "".join(inspect.getsource(one) for one in [function, *beside])
 
 

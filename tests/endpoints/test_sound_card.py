@@ -587,7 +587,9 @@ async def test_a_device_without_a_clock_is_none(studio: Callable[..., Studio]) -
     await until(lambda: "it has no clock" in here.node("out")["state_message"])
     frame, began = here.frame, time.monotonic()
     await here.moves(RATE)
-    assert (here.frame - frame) / RATE < 3 * (time.monotonic() - began) + 4  # a short run at each try, and real time between
+    assert (here.frame - frame) / RATE < 3 * (
+        time.monotonic() - began
+    ) + 4  # a short run at each try, and real time between
 
 
 async def test_busy_is_said(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:

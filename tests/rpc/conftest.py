@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -24,6 +24,8 @@ from tonnetz.rpc.client import Client
 from tonnetz.rpc.doors.json_rpc import Limits
 from tonnetz.rpc.doors.unix_socket import UnixSocketDoor
 from tonnetz.rpc.method_table import Call, MethodTable
+
+from ..alsa.virtual_card import VirtualCard, named
 
 Decibels = Annotated[float, Meta(ge=-120, le=24, description="gain")]
 Milliseconds = Annotated[float, Meta(ge=0, le=10_000)]
@@ -157,14 +159,18 @@ async def open_door(folder: Path, session: FakeSession, methods: MethodTable) ->
 class Daemon:
     """A running `tonnetzd` of its own."""
 
-    def __init__(self, folder: Path, configuration: str = CONFIGURATION) -> None:
+    def __init__(
+        self, folder: Path, configuration: str = CONFIGURATION, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.socket = str(folder / "socket")
         (folder / "tonnetz.yaml").write_text(configuration.replace("SOCKET", self.socket))
         command = [sys.executable, "-m", "tonnetz.daemon.main", "--config", str(folder / "tonnetz.yaml")]
         self.log = folder / "log"
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=folder, env=os.environ | (environment or {})
+            )
         end = time.monotonic() + 30
         while not os.path.exists(self.socket):
             if self.process.poll() is not None or time.monotonic() > end:
@@ -187,11 +193,13 @@ class Daemon:
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
-    """One daemon for all tests of a file; its first nodes are hum, eq, mix and drain."""
+    """One daemon for all tests of a file; its first nodes are hum, eq, mix and drain. `hw:0` is a virtual card."""
     folder = Path(tempfile.mkdtemp(prefix="tn-"))
-    running = Daemon(folder)
+    card = VirtualCard(folder)
+    running = Daemon(folder, environment=named(folder, {"hw": card}))
     yield running
     status = running.stop()
+    card.close()
     log = running.log.read_text()
     shutil.rmtree(folder)
     assert status == 0, log

@@ -25,6 +25,9 @@ PARAMETERS = [(method["name"], parameter) for method in DOCUMENT["methods"] for 
 
 # Params that each method accepts, to be spoilt one by one.
 ACCEPTED: dict[str, dict[str, Any]] = {
+    "devices.list": {"direction": "playback"},
+    "devices.probe": {"device": "hw:0", "direction": "capture"},
+    "devices.mixer": {"device": "hw:0", "control": "Master"},
     "events.subscribe": {"names": ["log"]},
     "events.unsubscribe": {},
     "graph.get": {},
@@ -45,6 +48,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "schedule.cancel": {"id": 1},
     "nodes.templates": {},
     "nodes.schema": {"type": "gain"},
+    "nodes.test": {"type": "file_writer", "config": {"format": "flac"}},
     "rpc.discover": {},
     "runtime.status": {},
     "runtime.performance": {},
@@ -216,6 +220,14 @@ async def test_who_only_looks_changes_nothing(method: str) -> None:
     with pytest.raises(Refusal, match="needs the role operator; uid:7 is viewer here") as refused:
         await METHODS[method].run(call, ACCEPTED[method])
     assert refused.value.name == "forbidden"
+
+
+async def test_who_only_looks_sets_no_mixer() -> None:
+    call = Call(cast("Session", None), Caller("uid:7", "viewer", "test"))
+    for change in ({"volume": 3.0}, {"volume_db": -3.0}, {"mute": False}):
+        with pytest.raises(Refusal, match="Setting a mixer needs the role operator; uid:7 is viewer here") as refused:
+            await METHODS["devices.mixer"].run(call, {"device": "hw:0", "control": "Master", **change})
+        assert refused.value.name == "forbidden"
 
 
 def test_params_by_position(client: Client) -> None:

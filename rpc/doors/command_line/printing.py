@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tonnetz.daemon.receipt import Receipt
+from tonnetz.rpc.methods.devices import Abilities, DeviceList, Mixer
 from tonnetz.rpc.methods.graph import Validation
-from tonnetz.rpc.methods.nodes import ConfigSchema, Template
+from tonnetz.rpc.methods.nodes import ConfigSchema, NodeTest, Template
 from tonnetz.rpc.methods.runtime import RuntimeStatus
 
 from .terminal import aligned, counted, problem_text
@@ -28,8 +29,8 @@ def text_of(kind: Any, result: Any, dry_run: bool = False) -> str:
 
 
 def failed(kind: Any, result: Any) -> bool:
-    """Whether the result itself says no, as that of a validation does."""
-    return kind is Validation and not result["valid"]
+    """Whether the result itself says no, as that of a validation or a test does."""
+    return (kind is Validation and not result["valid"]) or (kind is NodeTest and not result["ok"])
 
 
 def outline(value: Any, indent: str = "") -> str:
@@ -149,9 +150,57 @@ def range_text(prop: Mapping[str, Any]) -> str:
     return "text" if kind == "string" else f"{kind}{unit}"
 
 
+def node_test(result: Mapping[str, Any]) -> str:
+    problems = [problem_text(problem) for problem in result["problems"]]
+    lines = problems or [result["message"]]
+    lines += [outline(result["found"], "  ")] if result["found"] else []
+    return "\n".join([*lines, f"It took {result['duration_ms']:.0f} ms."])
+
+
+def device_list(result: Mapping[str, Any]) -> str:
+    lines = ["cards"]
+    lines += aligned([(str(card["index"]), card["id"], card["long_name"]) for card in result["cards"]], "  ") or [
+        "  none"
+    ]
+    rows = []
+    for device in result["devices"]:
+        used = f"used by {', '.join(device['used_by'])}" if device["used_by"] else ""
+        said = device["description"] if device["listed"] else "not listed by ALSA"
+        rows.append((device["name"], " ".join(device["directions"]), used, said))
+    return "\n".join([*lines, "", "devices", *aligned(rows, "  ")])
+
+
+def abilities(result: Mapping[str, Any]) -> str:
+    rows = [("formats", " ".join(result["formats"])), ("rates", " ".join(map(str, result["rates"])))]
+    for name in ("rate", "channels", "period_frames", "periods", "buffer_frames"):
+        low, high = result[name]["minimum"], result[name]["maximum"]
+        rows.append((name, str(low) if low == high else f"{low} to {high}"))
+    return "\n".join(aligned(rows, width=shutil.get_terminal_size().columns))
+
+
+def mixer(result: Mapping[str, Any]) -> str:
+    rows = []
+    for control in result["controls"]:
+        name = control["control"] + (f" {control['index']}" if control["index"] else "")
+        low, high = control["range_db"] or (None, None)
+        level = f"{per_channel(control['volume_db'])} dB, {low:g} to {high:g}" if control["volume_db"] else ""
+        volume = f"{per_channel(control['volume'])} %" if control["volume"] else ""
+        rows.append((name, control["direction"], volume, "muted" if any(control["mute"] or ()) else "", level))
+    return "\n".join([result["mixer"], *(aligned(rows, "  ") or ["  no controls"])])
+
+
+def per_channel(values: Sequence[float]) -> str:
+    """One value where all channels have it."""
+    return "/".join(f"{value:g}" for value in dict.fromkeys(values))
+
+
 PRINTERS: dict[Any, Callable[[Any], str]] = {
     Validation: validation,
     RuntimeStatus: runtime_status,
     list[Template]: templates,
     ConfigSchema: config_schema,
+    NodeTest: node_test,
+    DeviceList: device_list,
+    Abilities: abilities,
+    Mixer: mixer,
 }

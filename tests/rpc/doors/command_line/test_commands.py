@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shlex
 import shutil
@@ -104,6 +105,47 @@ def test_json_before_and_after_the_command(type_in: Type, command: str) -> None:
     assert type_in(*words, "--json")[0] == 0
     for output in (type_in(*words, "--json")[1], type_in("--json", *words)[1]):
         assert json.loads(output) is not None
+
+
+def test_devices(type_in: Type) -> None:
+    status, output, _ = type_in("devices")
+    assert status == 0 and output.startswith("cards\n  none\n\ndevices\n")
+    assert re.search(r"^  hw +playback capture +The card of hw$", output, re.MULTILINE)
+    assert json.loads(type_in("devices", "--json")[1])["cards"] == []
+    status, output, _ = type_in("devices", "probe", "hw:0")
+    assert status == 0 and "\nchannels       1 to 8\n" in output and output.startswith("formats        S16_LE S24_LE")
+    assert json.loads(type_in("devices", "probe", "hw:0", "capture", "--json")[1])["direction"] == "capture"
+    status, _, errors = type_in("devices", "probe", "hw:1,0,0,0")
+    assert status == 1 and errors.startswith("Refused: ")
+    status, _, errors = type_in("devices", "prob")
+    assert status == 2 and "No such command 'prob'" in errors
+
+
+def test_a_mixer(type_in: Type) -> None:
+    status, output, _ = type_in("devices", "mixer", "hw:0", "Master", "--volume-db", "-12", "--mute")
+    assert status == 0 and output == "hw:0\n  Master  playback  80 %  muted  -12 dB, -60 to 0\n"
+    status, output, _ = type_in("devices", "mixer", "--card", "0")
+    assert [line.split()[:2] for line in output.splitlines()[1:]] == [
+        ["Master", "playback"],
+        ["Capture", "capture"],
+        ["Monitor", "playback"],
+    ]
+    assert "muted" not in type_in("devices", "mixer", "hw:0", "Master", "--no-mute", "--volume", "100")[1]
+    status, _, errors = type_in("devices", "mixer", "hw:0", "Msater")
+    assert status == 1 and "hw:0 has no control 'Msater'. Did you mean 'Master'?" in errors
+
+
+def test_trying_a_node(type_in: Type) -> None:
+    status, output, _ = type_in("test", "file_writer", "format=opus", "path=take")
+    assert status == 0 and output.startswith("It works.\n  path  ") and "\nIt took " in output
+    status, output, _ = type_in("test", "file_player", "path=nothing.wav")
+    assert status == 1 and output.startswith("There is no file ")
+    status, output, _ = type_in("test", "file_writer", "format=flac", "subtype=float", "channels=9")
+    assert status == 1 and [line.partition(":")[0] for line in output.splitlines()[:2]] == [
+        "config.subtype",
+        "config.channels",
+    ]
+    assert type_in("test", "file_player", "path=x", "--json")[0] == 1
 
 
 # ---- Changing --------------------------------------------------------------------------------------------------------
@@ -293,13 +335,13 @@ def test_the_commands_of_the_contract_are_there(type_in: Type) -> None:
     wanted = (
         "status show add rm connect disconnect set replace apply validate export import types schema start stop pause"
     )
-    wanted += " step watch call render completion"
+    wanted += " step watch call render completion devices test"
     assert set(wanted.split()) <= {*WRITTEN, *shell_methods()}
 
 
 @pytest.mark.parametrize("command", [*WRITTEN, *shell_methods()])
 def test_every_command_has_an_example(type_in: Type, command: str) -> None:
-    status, output, _ = type_in(command, "--help")
+    status, output, _ = type_in(*command.split(), "--help")
     assert status == 0 and f"tonnetz {command}" in output.partition("Example")[2]
     assert "--json" in output and "--socket PATH" in output
 
@@ -343,6 +385,7 @@ def test_a_reader_that_has_seen_enough(daemon: Any) -> None:
         ("tonnetz add eq", {"equalizer"}),
         ("tonnetz rm hum --strategy ", {"fade", "immediate", "bridge"}),
         ("tonnetz call system.", {"system.version", "system.describe", "system.health"}),
+        ("tonnetz devices ", {"mixer", "probe"}),
     ],
 )
 def test_completion_knows_the_graph(daemon: Any, line: str, suggested: set[str]) -> None:
