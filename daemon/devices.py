@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .endpoints.sound_cards.cards import Direction, SoundCards
-from .endpoints.sound_cards.folder import CardFolder, Cards
-from .endpoints.sound_cards.names import card_of, same_device
+from .endpoints.alsa_worker.asking import AlsaWorker, Direction
+from .endpoints.alsa_worker.folder import CardFolder, Cards
+from .endpoints.alsa_worker.names import card_of, same_device
 from .graph.spec import NodeSpec
 from .problems import Problem, Refusal, refuse, suggestion
 
@@ -28,7 +28,7 @@ class Devices:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.cards = SoundCards(self._holders, self._tell_mixer)
+        self.alsa = AlsaWorker(self._holders, self._tell_mixer)
         self._folder = CardFolder(self._tell_cards)
 
     def watch(self) -> None:
@@ -37,13 +37,13 @@ class Devices:
 
     async def close(self) -> None:
         self._folder.close()
-        await self.cards.close()
+        await self.alsa.close()
 
     # ---- Questions ---------------------------------------------------------------------------------------------------
 
     async def overview(self, direction: Direction | None = None) -> dict[str, Any]:
         """`cards`, and `devices` for a direction or for both, those too that nodes name and ALSA does not list."""
-        answer = await self.cards.devices()
+        answer = await self.alsa.devices()
         ids = {card["index"]: card["id"] for card in answer["cards"]}
         uses = list(self._uses())
         devices = [device | {"listed": True, "used_by": []} for device in answer["devices"]]
@@ -66,7 +66,7 @@ class Devices:
 
     async def probe(self, device: str, direction: Direction) -> dict[str, Any]:
         """What a device can do, in one direction."""
-        return {"device": device, "direction": direction, **await self.cards.abilities(device, direction)}
+        return {"device": device, "direction": direction, **await self.alsa.abilities(device, direction)}
 
     async def mixer(
         self,
@@ -79,7 +79,7 @@ class Devices:
     ) -> dict[str, Any]:
         """The controls of a mixer, or the one of a name; after they were set to what is in `change`, if anything is."""
         mixer = self._mixer_of(device, card)
-        controls = await self.cards.controls(mixer)
+        controls = await self.alsa.controls(mixer)
         if control is None and change:
             names = ", ".join(dict.fromkeys(one["control"] for one in controls))
             message = f"Say which control is to be set. {mixer} has: {names}." if names else f"{mixer} has no controls."
@@ -88,8 +88,8 @@ class Devices:
             wanted = _found(controls, mixer, control, index, direction)
             if change:
                 setting = _settable(wanted, change)
-                await self.cards.change(mixer, control, index, setting["direction"], **change)
-                wanted = _found(await self.cards.controls(mixer), mixer, control, index, direction)
+                await self.alsa.change(mixer, control, index, setting["direction"], **change)
+                wanted = _found(await self.alsa.controls(mixer), mixer, control, index, direction)
             controls = wanted
         return {"mixer": mixer, "controls": controls}
 

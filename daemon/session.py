@@ -111,7 +111,7 @@ class Session:
 
     async def test_node(self, type: str, config: Any) -> dict[str, Any]:
         """Whether a node of this type would work with this configuration (daemon/node_trial.py)."""
-        trial = Trial(self.engine.sample_rate, self.media, self.devices.cards)
+        trial = Trial(self.engine.sample_rate, self.engine.block_frames, self.media, self.devices.alsa)
         return await try_node(self.catalogue[type], self.outside_types.get(type), config, trial)
 
     # ---- Transactions ------------------------------------------------------------------------------------------------

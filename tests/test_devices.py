@@ -56,7 +56,7 @@ class CardType:
         return [Problem("invalid_value", flaw, "config.device")] if flaw else []
 
     async def test(self, config: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
-        got: Mapping[str, Any] = await trial.cards.try_out(
+        got: Mapping[str, Any] = await trial.alsa.try_out(
             config["device"], self.direction, rate=trial.sample_rate, channels=config["channels"]
         )
         return got

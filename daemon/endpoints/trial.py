@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..problems import Refusal
+from .alsa_worker.asking import AlsaWorker
 from .media_roots import MediaRoots
-from .sound_cards.cards import SoundCards
 
 T = TypeVar("T")
 
@@ -28,8 +28,9 @@ class Trial:
     state."""
 
     sample_rate: int
+    block_frames: int
     media: MediaRoots
-    cards: SoundCards
+    alsa: AlsaWorker
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Does what may block, such as opening a file, and gives what that gave or raised.

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tonnetz.daemon import devices
-from tonnetz.daemon.endpoints.sound_cards.cards import SoundCards
+from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker
 from tonnetz.daemon.event_names import EVENT_NAMES
 from tonnetz.daemon.graph.edits import NodeId, PortName
 from tonnetz.daemon.problems import ERROR_KINDS
@@ -215,7 +215,7 @@ def _source(method: Method) -> str:
     if method.noun in BEHIND:
         beside.append(getattr(BEHIND[method.noun], method.verb))
     if method.noun == "devices":
-        beside += [SoundCards, devices] if method.parameter("device") else [SoundCards._ask_in_turn]
+        beside += [AlsaWorker, devices] if method.parameter("device") else [AlsaWorker._ask_in_turn]
     return "".join(inspect.getsource(one) for one in [function, *beside])
 
 

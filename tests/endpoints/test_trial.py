@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tonnetz.daemon.endpoints import file_recording, trial
+from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker
 from tonnetz.daemon.endpoints.endpoint import MediaRoots
-from tonnetz.daemon.endpoints.sound_cards.cards import SoundCards
 from tonnetz.daemon.endpoints.trial import MOST_STUCK, Trial
 from tonnetz.daemon.node_types import file_player, file_writer
 from tonnetz.daemon.problems import Refusal
@@ -25,7 +25,7 @@ def attempt(tmp_path: Path) -> Trial:
     """In a folder with a stereo file, `a.wav`."""
     write_sound(tmp_path / "a.wav", np.zeros((2, 44_100), np.float32), 44_100)
     media = MediaRoots(play_roots=(tmp_path,), record_root=tmp_path / "records")
-    return Trial(48_000, media, SoundCards(lambda device: [], lambda *told: None))
+    return Trial(48_000, 256, media, AlsaWorker(lambda device: [], lambda *told: None))
 
 
 def everything(folder: Path) -> list[str]:
@@ -85,7 +85,7 @@ async def test_a_recording_is_rehearsed_and_leaves_nothing(
 
 
 async def test_an_encoder_tells_the_rate_it_writes(attempt: Trial) -> None:
-    other = Trial(44_100, attempt.media, attempt.cards)
+    other = Trial(44_100, 256, attempt.media, attempt.alsa)
     assert (await record(other, format="opus"))["sample_rate"] == 48_000
     assert (await record(other, format="wav"))["sample_rate"] == 44_100
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tonnetz.daemon.endpoints.sound_cards.names import LONGEST, card_of, flaw_in_device, same_device
+from tonnetz.daemon.endpoints.alsa_worker.names import LONGEST, card_of, flaw_in_device, same_device
 
 CARDS = {0: "PCH", 2: "USB_1"}
 

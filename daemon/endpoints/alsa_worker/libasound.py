@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -48,6 +48,7 @@ class Range(msgspec.Struct, frozen=True):
 class Ranges(msgspec.Struct, frozen=True):
     """What a device can be opened with."""
 
+    rates: list[int]
     rate: Range
     channels: Range
     period_frames: Range
@@ -105,15 +106,21 @@ def _hint_text(hint: int, key: bytes) -> str:
 # ---- PCMs ------------------------------------------------------------------------------------------------------------
 
 
-def ranges(device: str, direction: Direction) -> Ranges:
-    """Opens the device for a moment. AlsaError."""
+def ranges(device: str, direction: Direction, rates: Sequence[int]) -> Ranges:
+    """Opens the device for a moment; `rates` are those that are asked about one by one. AlsaError.
+
+    Rates are the card's own, also of devices that could convert: a node has a resampler of its own, and lets ALSA use
+    none.
+    """
     alsa = library()
     pcm, params = ctypes.c_void_p(), ctypes.c_void_p()
     checked(alsa.snd_pcm_open(ctypes.byref(pcm), device.encode(), DIRECTIONS.index(direction), NONBLOCK))
     try:
         checked(alsa.snd_pcm_hw_params_malloc(ctypes.byref(params)))
         checked(alsa.snd_pcm_hw_params_any(pcm, params))
+        alsa.snd_pcm_hw_params_set_rate_resample(pcm, params, 0)
         return Ranges(
+            rates=[rate for rate in rates if alsa.snd_pcm_hw_params_test_rate(pcm, params, rate, 0) == 0],
             rate=_range("rate", params),
             channels=_range("channels", params, has_direction=False),
             period_frames=_range("period_size", params, ctypes.c_ulong),

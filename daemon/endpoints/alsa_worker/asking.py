@@ -30,7 +30,7 @@ _GONE = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 OnMixer = Callable[[str, list[dict[str, Any]]], None]
 
 
-class SoundCards:
+class AlsaWorker:
     """What there is to be known of sound cards. On the event loop. What can not be told is refused: not_found,
     unavailable, timeout, invalid_params.
 
@@ -49,13 +49,13 @@ class SoundCards:
         self._on_mixer = on_mixer
         self._patience_s = patience_s
         self._turn = asyncio.Lock()
-        self._worker: _Worker | None = None
+        self._worker: _Process | None = None
         self._watched: dict[str, None] = {}  # in the order in which they were looked at
         self._asking: set[asyncio.Task[Any]] = set()
         self._leaving: set[asyncio.Task[None]] = set()  # of workers that were killed
 
     async def devices(self) -> Any:
-        """`cards` and `devices`, as endpoints/sound_cards/devices.py gives them."""
+        """`cards` and `devices`, as endpoints/alsa_worker/devices.py gives them."""
         return await self._ask("devices", "")
 
     async def abilities(self, device: str, direction: Direction) -> Any:
@@ -90,7 +90,7 @@ class SoundCards:
         return await self._ask("try_out", device, device=device, direction=direction, **wishes)
 
     async def controls(self, mixer: str) -> list[dict[str, Any]]:
-        """The volumes and switches of a mixer, as endpoints/sound_cards/mixers.py gives them; watched from now on."""
+        """The volumes and switches of a mixer, as endpoints/alsa_worker/mixers.py gives them; watched from now on."""
         _check(mixer)
         found: list[dict[str, Any]] = await self._ask("controls", mixer, mixer=mixer)
         self._watched[mixer] = None
@@ -140,10 +140,10 @@ class SoundCards:
             raise self._refusal(device, **answer["error"])
         return answer["answer"]
 
-    async def _ready_worker(self) -> _Worker:
+    async def _ready_worker(self) -> _Process:
         """The worker, or a new one, which watches what the last one did, as far as that is there and answers."""
         while self._worker is None:
-            self._worker = worker = await _Worker.start(self._on_mixer)
+            self._worker = worker = await _Process.start(self._on_mixer)
             for mixer in list(self._watched):
                 try:
                     answer = await asyncio.wait_for(worker.ask("controls", {"mixer": mixer}), self._patience_s)
@@ -155,7 +155,7 @@ class SoundCards:
                     del self._watched[mixer]
         return self._worker
 
-    def _give_up(self, worker: _Worker) -> None:
+    def _give_up(self, worker: _Process) -> None:
         worker.kill()
         self._leaving.add(worker.reading)
         worker.reading.add_done_callback(self._leaving.discard)
@@ -199,7 +199,7 @@ class _Ended(Exception):
     """The worker ended by itself. Says how."""
 
 
-class _Worker:
+class _Process:
     """One worker process; `ask` one at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process, on_mixer: OnMixer) -> None:
@@ -210,7 +210,7 @@ class _Worker:
         self.reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def start(cls, on_mixer: OnMixer) -> _Worker:
+    async def start(cls, on_mixer: OnMixer) -> _Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # nothing is imported from the daemon's working folder

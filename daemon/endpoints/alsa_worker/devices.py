@@ -16,7 +16,7 @@ from .names import card_of
 
 # What a device is opened with where nothing else is wished; it may give something near.
 USUAL_RATE, USUAL_CHANNELS, USUAL_PERIOD, USUAL_PERIODS = 48000, 2, 1024, 4
-# Rates worth naming where a device takes any; those of ALSA's own list.
+# The rates that are told one by one; a device may have others between its lowest and highest.
 RATES = (8000, 11025, 16000, 22050, 32000, 44100, 48000, 64000, 88200, 96000, 176400, 192000, 352800, 384000)
 
 
@@ -42,13 +42,8 @@ def devices() -> dict[str, Any]:
 def abilities(device: str, direction: Direction) -> dict[str, Any]:
     """What a device can be opened with, which opens it: formats, rates, and lowest and highest of everything."""
     with _opened(device, direction) as pcm:
-        formats, rates = list(pcm.getformats()), pcm.getrates()
-    ranges = libasound.ranges(device, direction)
-    if isinstance(rates, tuple):  # any rate between the two
-        rates = [rate for rate in RATES if rates[0] <= rate <= rates[1]]
-    elif isinstance(rates, int):
-        rates = [rates]
-    return {"formats": formats, "rates": rates, **msgspec.to_builtins(ranges)}
+        formats = list(pcm.getformats())
+    return {"formats": formats, **msgspec.to_builtins(libasound.ranges(device, direction, RATES))}
 
 
 def try_out(device: str, direction: Direction, **wanted: Any) -> dict[str, Any]:

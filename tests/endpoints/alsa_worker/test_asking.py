@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from tonnetz.daemon.endpoints.sound_cards import MOST_WATCHED, cards
-from tonnetz.daemon.endpoints.sound_cards.cards import SoundCards
+from tonnetz.daemon.endpoints.alsa_worker import MOST_WATCHED
+from tonnetz.daemon.endpoints.alsa_worker import asking as module
+from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker
 from tonnetz.daemon.problems import Refusal
 
 from ...alsa.virtual_card import VirtualCard, named
@@ -34,8 +35,8 @@ def changes() -> Changes:
 
 
 @pytest.fixture
-async def asking(changes: Changes) -> AsyncIterator[SoundCards]:
-    made = SoundCards(lambda device: ["out"] if "held" in device else [], lambda *told: changes.append(told))
+async def asking(changes: Changes) -> AsyncIterator[AlsaWorker]:
+    made = AlsaWorker(lambda device: ["out"] if "held" in device else [], lambda *told: changes.append(told))
     yield made
     await made.close()
 
@@ -47,7 +48,7 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.005)
 
 
-def worker_of(asking: SoundCards) -> int:
+def worker_of(asking: AlsaWorker) -> int:
     """The process."""
     assert asking._worker is not None
     return asking._worker._process.pid
@@ -68,7 +69,7 @@ def is_alive(process: int) -> bool:
 
 
 async def test_devices_with_names_and_words(
-    make_card: MakeCard, asking: SoundCards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_card: MakeCard, asking: AlsaWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = named(tmp_path, {"studio": make_card()})
     monkeypatch.setenv(*next(iter(environment.items())))
@@ -80,7 +81,7 @@ async def test_devices_with_names_and_words(
     assert "null" in [device["name"] for device in answer["devices"]]
 
 
-async def test_what_a_device_can_do(make_card: MakeCard, asking: SoundCards) -> None:
+async def test_what_a_device_can_do(make_card: MakeCard, asking: AlsaWorker) -> None:
     card = make_card(
         formats=["S24_3LE"], rates=(44_100, 96_000), channels=(6, 6), period_frames=(128, 512), periods=(2, 8)
     )
@@ -97,13 +98,13 @@ async def test_what_a_device_can_do(make_card: MakeCard, asking: SoundCards) -> 
     assert card.playback.starts == 0, "it was only looked at"
 
 
-async def test_a_device_without_bounds_is_no_trouble(asking: SoundCards) -> None:
+async def test_a_device_without_bounds_is_no_trouble(asking: AlsaWorker) -> None:
     """pyalsaaudio alone would count the channels of `null` for minutes."""
     found = await asking.abilities("null", "playback")
     assert found["channels"]["maximum"] > 1000 and 48_000 in found["rates"]
 
 
-async def test_trying_a_device_with_wishes(make_card: MakeCard, asking: SoundCards) -> None:
+async def test_trying_a_device_with_wishes(make_card: MakeCard, asking: AlsaWorker) -> None:
     card = make_card(formats=["S16_LE", "S32_LE"], channels=(1, 4))
     got = await asking.try_out(
         card.device, "playback", rate=96_000, channels=4, format="S32_LE", period_frames=128, periods=3
@@ -126,7 +127,7 @@ async def test_trying_a_device_with_wishes(make_card: MakeCard, asking: SoundCar
     ],
 )
 async def test_refusals_say_what_to_do(
-    make_card: MakeCard, asking: SoundCards, error: int, name: str, said: str
+    make_card: MakeCard, asking: AlsaWorker, error: int, name: str, said: str
 ) -> None:
     card = make_card()
     card.refuse(error)
@@ -142,21 +143,21 @@ async def test_refusals_say_what_to_do(
     assert await asking.try_out(card.device, "playback")
 
 
-async def test_a_device_held_by_our_own_graph(make_card: MakeCard, asking: SoundCards) -> None:
+async def test_a_device_held_by_our_own_graph(make_card: MakeCard, asking: AlsaWorker) -> None:
     card = make_card("held")
     card.refuse(errno.EBUSY)
     with pytest.raises(Refusal, match="is in use by out of this graph.$"):
         await asking.try_out(card.device, "playback")
 
 
-async def test_what_alsa_says_of_an_unknown_name(asking: SoundCards) -> None:
+async def test_what_alsa_says_of_an_unknown_name(asking: AlsaWorker) -> None:
     with pytest.raises(Refusal, match="There is no device 'nosuch' here now. ALSA says: Unknown PCM nosuch. "):
         await asking.try_out("nosuch", "playback")
     with pytest.raises(Refusal, match="no device 'null'"):  # a mixer it has not
         await asking.controls("null")
 
 
-async def test_names_that_would_write_files_reach_nobody(asking: SoundCards, tmp_path: Path) -> None:
+async def test_names_that_would_write_files_reach_nobody(asking: AlsaWorker, tmp_path: Path) -> None:
     name = f"tee:null,{tmp_path}/written,raw"
     for ask in (asking.try_out(name, "playback"), asking.abilities(name, "playback"), asking.controls(name)):
         with pytest.raises(Refusal) as refused:
@@ -168,7 +169,7 @@ async def test_names_that_would_write_files_reach_nobody(asking: SoundCards, tmp
 # ---- Mixers ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_mixer_is_shown_and_set(make_card: MakeCard, asking: SoundCards) -> None:
+async def test_a_mixer_is_shown_and_set(make_card: MakeCard, asking: AlsaWorker) -> None:
     card = make_card()
     card.turn("capture", volume=90, on=False)
     master, capture, monitor = await asking.controls(card.device)
@@ -194,7 +195,7 @@ async def test_a_mixer_is_shown_and_set(make_card: MakeCard, asking: SoundCards)
     assert card.fader("capture") == ([30, 30], [True, True])
 
 
-async def test_changes_by_anybody_are_told(make_card: MakeCard, asking: SoundCards, changes: Changes) -> None:
+async def test_changes_by_anybody_are_told(make_card: MakeCard, asking: AlsaWorker, changes: Changes) -> None:
     card = make_card()
     before = await asking.controls(card.device)
     card.turn("playback", volume=60)
@@ -207,7 +208,7 @@ async def test_changes_by_anybody_are_told(make_card: MakeCard, asking: SoundCar
 
 
 async def test_a_dragged_fader_is_told_as_often_as_people_see(
-    make_card: MakeCard, asking: SoundCards, changes: Changes
+    make_card: MakeCard, asking: AlsaWorker, changes: Changes
 ) -> None:
     card = make_card()
     await asking.controls(card.device)
@@ -218,7 +219,7 @@ async def test_a_dragged_fader_is_told_as_often_as_people_see(
 
 
 async def test_a_mixer_that_is_pulled_out_disturbs_no_other(
-    make_card: MakeCard, asking: SoundCards, changes: Changes
+    make_card: MakeCard, asking: AlsaWorker, changes: Changes
 ) -> None:
     card, other = make_card(), make_card("other")
     await asking.controls(card.device)
@@ -232,7 +233,7 @@ async def test_a_mixer_that_is_pulled_out_disturbs_no_other(
         await asking.controls(card.device)
 
 
-async def test_mixers_beyond_all_measure(make_card: MakeCard, asking: SoundCards, changes: Changes) -> None:
+async def test_mixers_beyond_all_measure(make_card: MakeCard, asking: AlsaWorker, changes: Changes) -> None:
     made = [make_card(f"card{number}", frames_kept=64) for number in range(MOST_WATCHED + 1)]
     for card in made:
         await asking.controls(card.device)
@@ -248,7 +249,7 @@ async def test_mixers_beyond_all_measure(make_card: MakeCard, asking: SoundCards
 async def test_a_device_that_hangs_stalls_nobody(
     make_card: MakeCard, changes: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking = SoundCards(lambda device: [], lambda *told: changes.append(told), patience_s=1.0)
+    asking = AlsaWorker(lambda device: [], lambda *told: changes.append(told), patience_s=1.0)
     card, other = make_card(), make_card("other")
     await asking.controls(other.device)
     first = worker_of(asking)
@@ -280,7 +281,7 @@ async def test_a_device_that_hangs_stalls_nobody(
 
 
 async def test_a_mixer_that_hangs_is_watched_no_more(make_card: MakeCard, changes: Changes) -> None:
-    asking = SoundCards(lambda device: [], lambda *told: changes.append(told), patience_s=0.7)
+    asking = AlsaWorker(lambda device: [], lambda *told: changes.append(told), patience_s=0.7)
     card, other = make_card(), make_card("other")
     for one in (card, other):
         await asking.controls(one.device)
@@ -297,7 +298,7 @@ async def test_a_mixer_that_hangs_is_watched_no_more(make_card: MakeCard, change
     await asking.close()
 
 
-async def test_a_question_nobody_waits_for_is_answered_before_the_next(make_card: MakeCard, asking: SoundCards) -> None:
+async def test_a_question_nobody_waits_for_is_answered_before_the_next(make_card: MakeCard, asking: AlsaWorker) -> None:
     card = make_card()
     await asking.devices()
     card.freeze()
@@ -311,7 +312,7 @@ async def test_a_question_nobody_waits_for_is_answered_before_the_next(make_card
     assert (await waiting)["rate"] == 96_000, "and not what the other one asked for"
 
 
-async def test_a_worker_that_dies_is_replaced(make_card: MakeCard, asking: SoundCards) -> None:
+async def test_a_worker_that_dies_is_replaced(make_card: MakeCard, asking: AlsaWorker) -> None:
     card = make_card()
     await asking.devices()
     first = worker_of(asking)
@@ -332,8 +333,8 @@ async def test_a_worker_that_dies_is_replaced(make_card: MakeCard, asking: Sound
     assert await asking.devices()
 
 
-async def test_a_worker_that_cannot_start(asking: SoundCards, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cards.sys, "executable", "/bin/false")
+async def test_a_worker_that_cannot_start(asking: AlsaWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.sys, "executable", "/bin/false")
     with pytest.raises(Refusal, match="could not be started: The process that talks to ALSA ended"):
         await asking.devices()
     monkeypatch.undo()
@@ -341,7 +342,7 @@ async def test_a_worker_that_cannot_start(asking: SoundCards, monkeypatch: pytes
 
 
 async def test_closing_ends_a_worker_that_hangs(make_card: MakeCard) -> None:
-    asking = SoundCards(lambda device: [], lambda *told: None)
+    asking = AlsaWorker(lambda device: [], lambda *told: None)
     card = make_card()
     await asking.devices()
     process = worker_of(asking)
@@ -360,9 +361,9 @@ def test_it_ends_with_its_parent(make_card: MakeCard, hangs: bool) -> None:
     card = make_card()
     program = (
         "import asyncio, sys\n"
-        "from tonnetz.daemon.endpoints.sound_cards.cards import SoundCards\n"
+        "from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker\n"
         "async def main():\n"
-        "    asking = SoundCards(lambda device: [], lambda *told: None, 60)\n"
+        "    asking = AlsaWorker(lambda device: [], lambda *told: None, 60)\n"
         "    await asking.devices()\n"
         "    print(asking._worker._process.pid, flush=True)\n"
         f"    await asking.try_out({card.device!r}, 'playback')\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tonnetz.daemon.endpoints.sound_cards import folder as module
-from tonnetz.daemon.endpoints.sound_cards.folder import CardFolder, Cards
+from tonnetz.daemon.endpoints.alsa_worker import folder as module
+from tonnetz.daemon.endpoints.alsa_worker.folder import CardFolder, Cards
 
 
 class Machine:
