@@ -270,7 +270,7 @@ TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t
 	state->glide.left -= tz_least(frames, state->glide.left);
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t n = 0; n < count; n++)
 		for (uint32_t done = 0; done < frames; done += TZ_PIECE)

@@ -288,7 +288,7 @@ TZ_INLINE void run_steady(struct state *state, const struct tz_member *member, u
 	}
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t n = 0; n < count; n++) {
 		struct state *state = members[n].state;
