@@ -18,13 +18,15 @@
 
 /* Vectors as wide as this level of the processor has them. Wider ones would be legal, but live in memory and not in registers. */
 #if defined(__AVX512F__)
-enum { TZ_WIDTH = 16 };
+#define TZ_WIDTH 16
 #elif defined(__AVX__)
-enum { TZ_WIDTH = 8 };
+#define TZ_WIDTH 8
 #else
-enum { TZ_WIDTH = 4 };
+#define TZ_WIDTH 4
 #endif
-typedef float tz_wide __attribute__((vector_size(4 * TZ_WIDTH), aligned(4), may_alias));
+typedef float tz_wide __attribute__((vector_size(4 * TZ_WIDTH)));
+typedef float tz_wide_anywhere __attribute__((vector_size(4 * TZ_WIDTH), aligned(4), may_alias)); /* in an array of floats */
+typedef int32_t tz_wide_mask __attribute__((vector_size(4 * TZ_WIDTH)));
 
 /* Intermediate values of a node live on the stack in pieces of this many frames: a multiple of every vector, small beside L1. */
 enum { TZ_PIECE = 64 };

@@ -22,7 +22,7 @@ TZ_INLINE void tz_sum_tile(const uint32_t rows, const uint32_t vectors, float *c
 {
 	tz_wide total[TZ_SUM_VECTORS] = {0};
 	for (uint32_t n = 0; n < terms->count; n++) {
-		const tz_wide *source = (const tz_wide *)(sources[terms->source[n]] + first);
+		const tz_wide_anywhere *source = (const tz_wide_anywhere *)(sources[terms->source[n]] + first);
 #pragma GCC unroll 8
 		for (uint32_t vector = 0; vector < vectors; vector++)
 #pragma GCC unroll 8
@@ -33,7 +33,7 @@ TZ_INLINE void tz_sum_tile(const uint32_t rows, const uint32_t vectors, float *c
 	for (uint32_t row = 0; row < rows; row++)
 #pragma GCC unroll 8
 		for (uint32_t vector = 0; vector < vectors; vector++)
-			((tz_wide *)(sums[row] + first))[vector] = total[row * vectors + vector];
+			((tz_wide_anywhere *)(sums[row] + first))[vector] = total[row * vectors + vector];
 }
 
 /* `rows`, 1 or TZ_SUM_ROWS, is known where this is inlined. Sums and sources alike begin at frame `first`. */

@@ -236,74 +236,146 @@ TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, 
 	}
 }
 
-/* Up to eight sections at once over two channels (which may be one and the same). Its vectors are what every machine has, so one
- * version of it will do. */
-__attribute__((noinline)) static void run_group(struct state *state, const uint32_t *slots, uint32_t count, const uint32_t channel[2],
-    const struct tz_lane_channels *sound)
+/* Some sections of a node over two of its channels (which may be one and the same). */
+struct stretch {
+	struct state *state;
+	uint32_t slot[TZ_MOST_SIDE_BY_SIDE], count;
+	uint32_t channel[2];
+};
+
+/* A whole number of vectors: those that it does not need for its sections let everything pass. Returns how many. */
+TZ_INLINE uint32_t load(const struct stretch *stretch, struct tz_lane_sections *lanes)
 {
 	static const struct tz_coefficients pass = {.direct = 1.0f};
-	const uint32_t vectors = (count + 1) / 2;
-	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
-	for (uint32_t n = 0; n < 2 * vectors; n++)
+	const struct state *state = stretch->state;
+	const uint32_t vectors = (stretch->count + TZ_VECTOR_SECTIONS - 1) / TZ_VECTOR_SECTIONS;
+	for (uint32_t n = 0; n < vectors * TZ_VECTOR_SECTIONS; n++)
 		for (uint32_t side = 0; side < 2; side++) {
-			if (n < count)
-				tz_lanes_set(lanes, n, side, &state->slot[slots[n]].steady, state->memory[slots[n] * state->channels + channel[side]]);
+			if (n < stretch->count)
+				tz_lanes_set(lanes, n, side, &state->slot[stretch->slot[n]].steady,
+				    state->memory[stretch->slot[n] * state->channels + stretch->channel[side]]);
 			else
 				tz_lanes_set(lanes, n, side, &pass, (struct tz_memory){0});
 		}
-	switch (vectors) { /* each has its own unrolled loop */
-	case 1: tz_lanes_run(lanes, 1, sound); break;
-	case 2: tz_lanes_run(lanes, 2, sound); break;
-	case 3: tz_lanes_run(lanes, 3, sound); break;
-	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, sound); break;
-	}
-	for (uint32_t n = 0; n < count; n++)
-		for (uint32_t side = 0; side < 2; side++)
-			state->memory[slots[n] * state->channels + channel[side]] = tz_lanes_memory(lanes, n, side);
+	return vectors;
 }
 
-TZ_INLINE void run_steady(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+TZ_INLINE void keep(const struct stretch *stretch, const struct tz_lane_sections *lanes)
 {
-	uint32_t running[MOST_BANDS * BAND_SECTIONS], count = 0;
-	for (uint32_t n = 0; n < state->slots; n++)
-		if (state->slot[n].running)
-			running[count++] = n;
-	for (uint32_t left = 0; left < state->channels; left += 2) {
-		const uint32_t pair[2] = {left, tz_least(left + 1, state->channels - 1)};
-		struct tz_lane_channels sound = {.frames = frames};
-		for (uint32_t side = 0; side < 2; side++) {
-			sound.in[side] = member->in[0][pair[side]] + first;
-			sound.out[side] = member->out[0][pair[side]] + first;
-		}
-		for (uint32_t done = 0; done < count; done += TZ_MOST_SIDE_BY_SIDE) {
-			run_group(state, running + done, tz_least(count - done, TZ_MOST_SIDE_BY_SIDE), pair, &sound);
-			sound.in[0] = sound.out[0];
-			sound.in[1] = sound.out[1];
-		}
-	}
-	for (uint32_t channel = 0; state->factor.target != 1.0f && channel < state->channels; channel++) {
-		float *restrict sound = member->out[0][channel] + first;
+	for (uint32_t n = 0; n < stretch->count; n++)
+		for (uint32_t side = 0; side < 2; side++)
+			stretch->state->memory[stretch->slot[n] * stretch->state->channels + stretch->channel[side]] = tz_lanes_memory(lanes, n, side);
+}
+
+/* The level of the whole, once all its sections are through. */
+TZ_INLINE void turn_up(const struct stretch *stretch, const struct tz_lane_channels *sound, uint32_t frames)
+{
+	const float factor = stretch->state->factor.target;
+	const uint32_t sides = stretch->channel[0] == stretch->channel[1] ? 1 : 2;
+	for (uint32_t side = 0; factor != 1.0f && side < sides; side++) {
+		float *restrict out = sound->out[side];
 		for (uint32_t frame = 0; frame < frames; frame++)
-			sound[frame] *= state->factor.target;
+			out[frame] *= factor;
 	}
+}
+
+/* Each number of vectors has its own unrolled loop. */
+__attribute__((noinline)) static void run_chain(const struct stretch *stretch, const struct tz_lane_channels *sound, uint32_t frames)
+{
+	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
+	switch (load(stretch, lanes)) {
+	case 1: tz_lanes_run(lanes, 1, true, sound, frames); break;
+	case 2: tz_lanes_run(lanes, 2, true, sound, frames); break;
+	case 3: tz_lanes_run(lanes, 3, true, sound, frames); break;
+	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, true, sound, frames); break;
+	}
+	keep(stretch, lanes);
+}
+
+/* Stretches that need one vector each, and perhaps of several nodes, wait here until there are enough of them. */
+struct waiting {
+	struct stretch stretch[TZ_MOST_VECTORS];
+	struct tz_lane_channels sound[TZ_MOST_VECTORS];
+	uint32_t count;
+};
+
+__attribute__((noinline)) static void run_waiting(struct waiting *waiting, uint32_t frames)
+{
+	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
+	for (uint32_t n = 0; n < waiting->count; n++)
+		load(&waiting->stretch[n], &lanes[n]);
+	switch (waiting->count) {
+	case 0: break;
+	case 1: tz_lanes_run(lanes, 1, false, waiting->sound, frames); break;
+	case 2: tz_lanes_run(lanes, 2, false, waiting->sound, frames); break;
+	case 3: tz_lanes_run(lanes, 3, false, waiting->sound, frames); break;
+	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, false, waiting->sound, frames); break;
+	}
+	for (uint32_t n = 0; n < waiting->count; n++) {
+		keep(&waiting->stretch[n], &lanes[n]);
+		turn_up(&waiting->stretch[n], &waiting->sound[n], frames);
+	}
+	waiting->count = 0;
+}
+
+/* Two channels of a node that rests from frame `first` on. Where that is all of the call, and a vector does, they may wait. */
+TZ_INLINE void run_steady(const struct tz_member *member, const uint32_t *running, uint32_t count, uint32_t left, uint32_t first, uint32_t frames,
+    struct waiting *waiting)
+{
+	struct state *state = member->state;
+	struct stretch stretch = {.state = state, .channel = {left, tz_least(left + 1, state->channels - 1)}};
+	struct tz_lane_channels sound;
+	for (uint32_t side = 0; side < 2; side++) {
+		sound.in[side] = member->in[0][stretch.channel[side]] + first;
+		sound.out[side] = member->out[0][stretch.channel[side]] + first;
+	}
+	for (uint32_t done = 0; done < count; done += stretch.count) {
+		stretch.count = tz_least(count - done, TZ_MOST_SIDE_BY_SIDE);
+		memcpy(stretch.slot, running + done, stretch.count * sizeof *running);
+		if (first == 0 && count <= TZ_VECTOR_SECTIONS) {
+			waiting->stretch[waiting->count] = stretch;
+			waiting->sound[waiting->count++] = sound;
+			if (waiting->count == TZ_MOST_VECTORS)
+				run_waiting(waiting, frames);
+			return;
+		}
+		run_chain(&stretch, &sound, frames);
+		sound.in[0] = sound.out[0];
+		sound.in[1] = sound.out[1];
+	}
+	turn_up(&stretch, &sound, frames);
+}
+
+/* As far as it glides. Returns how many frames that was. */
+TZ_INLINE uint32_t glide(const struct tz_member *member, uint32_t frames)
+{
+	struct state *state = member->state;
+	uint32_t done = 0;
+	while (done < frames && state->glide.left > 0) {
+		const uint32_t piece = tz_least(tz_least(frames - done, TZ_PIECE), state->glide.left);
+		run_gliding(state, member, done, piece);
+		state->glide.left -= piece;
+		done += piece;
+		if (state->glide.left == 0)
+			settle(state);
+	}
+	return done;
 }
 
 static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
-	for (uint32_t n = 0; n < count; n++) {
-		struct state *state = members[n].state;
-		uint32_t done = 0;
-		while (done < frames && state->glide.left > 0) {
-			const uint32_t piece = tz_least(tz_least(frames - done, TZ_PIECE), state->glide.left);
-			run_gliding(state, &members[n], done, piece);
-			state->glide.left -= piece;
-			done += piece;
-			if (state->glide.left == 0)
-				settle(state);
-		}
-		if (done < frames)
-			run_steady(state, &members[n], done, frames - done);
+	struct waiting waiting = {.count = 0};
+	for (const struct tz_member *member = members; member < members + count; member++) {
+		const struct state *state = member->state;
+		const uint32_t done = glide(member, frames);
+		uint32_t running[MOST_BANDS * BAND_SECTIONS], sections = 0;
+		for (uint32_t n = 0; n < state->slots; n++)
+			if (state->slot[n].running)
+				running[sections++] = n;
+		for (uint32_t left = 0; done < frames && left < state->channels; left += 2)
+			run_steady(member, running, sections, left, done, frames - done, &waiting);
 	}
+	run_waiting(&waiting, frames);
 }
 
 TN_NODE_TYPE(equalizer) = {
