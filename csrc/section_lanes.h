@@ -1,7 +1,7 @@
 /* [audio] Sections side by side in vector lanes. One section after the other is slow: each frame waits for the frame before, and the
  * machine idles. Here all sections of a chain work at the same time, each on a frame two earlier than the section before it; lanes
  * fill at the start of a call and empty at its end, so nothing is late. Short chains that have nothing to do with one another work
- * side by side as well, a vector for each. Each lane does the very operations of tz_section_step(), so the bits are the same. */
+ * side by side as well. Each lane does the very operations of tz_section_step(), so the bits are the same. */
 #ifndef TZ_SECTION_LANES_H
 #define TZ_SECTION_LANES_H
 
@@ -10,6 +10,14 @@
 /* A vector holds sections of two channels: s0 left, s0 right, s1 left, s1 right and so on. Four vectors keep the machine busy while
  * each of them waits for itself. */
 enum { TZ_VECTOR_SECTIONS = TZ_WIDTH / 2, TZ_MOST_VECTORS = 4, TZ_MOST_SIDE_BY_SIDE = TZ_VECTOR_SECTIONS * TZ_MOST_VECTORS };
+
+/* How chains lie in several vectors: one through all of them; a chain in each; a chain in each half of them. */
+enum tz_lane_layout { TZ_ONE_CHAIN, TZ_CHAIN_EACH, TZ_CHAIN_EACH_HALF };
+
+TZ_INLINE uint32_t tz_lanes_chains(enum tz_lane_layout layout, uint32_t count)
+{
+	return layout == TZ_ONE_CHAIN ? 1 : layout == TZ_CHAIN_EACH ? count : 2 * count;
+}
 
 /* Coefficients and memories as lanes. Unused ones must let everything pass. */
 struct tz_lane_sections {
@@ -62,7 +70,7 @@ TZ_INLINE tz_wide tz_lanes_frame(const struct tz_lane_channels *channels, uint32
 	return (tz_wide)((pairs){0} + sound.both);
 }
 
-/* The last pair of one vector, followed by all pairs but the last of another. */
+/* What each section takes in: the first that of `before`'s last pair, the others what the section before them gave out. */
 TZ_INLINE tz_wide tz_lanes_moved_up(tz_wide before, tz_wide lanes)
 {
 #if TZ_WIDTH == 16
@@ -74,32 +82,63 @@ TZ_INLINE tz_wide tz_lanes_moved_up(tz_wide before, tz_wide lanes)
 #endif
 }
 
-/* Steps first … last of `count` vectors, which are one chain, or a chain each; in the `partial` steps some lanes have no frame to work
- * on. These three are known where this is inlined. */
-TZ_INLINE void tz_lanes_steps(struct tz_lane_sections *vectors, const uint32_t count, const bool chained, const struct tz_lane_channels *channels,
+/* The same where a half of the vector is a chain of its own. */
+TZ_INLINE tz_wide tz_lanes_halves_moved_up(tz_wide before, tz_wide lanes)
+{
+#if TZ_WIDTH == 16
+	return __builtin_shufflevector(before, lanes, 6, 7, 16, 17, 18, 19, 20, 21, 14, 15, 24, 25, 26, 27, 28, 29);
+#elif TZ_WIDTH == 8
+	return __builtin_shufflevector(before, lanes, 2, 3, 8, 9, 6, 7, 12, 13);
+#else
+	(void)lanes; /* one section in each half */
+	return before;
+#endif
+}
+
+/* Two frames, one in each half. */
+TZ_INLINE tz_wide tz_lanes_two_frames(const struct tz_lane_channels *channels, uint32_t frame)
+{
+	const tz_wide one = tz_lanes_frame(&channels[0], frame), other = tz_lanes_frame(&channels[1], frame);
+#if TZ_WIDTH == 16
+	return __builtin_shufflevector(one, other, 0, 1, 2, 3, 4, 5, 6, 7, 24, 25, 26, 27, 28, 29, 30, 31);
+#elif TZ_WIDTH == 8
+	return __builtin_shufflevector(one, other, 0, 1, 2, 3, 12, 13, 14, 15);
+#else
+	return __builtin_shufflevector(one, other, 0, 1, 6, 7);
+#endif
+}
+
+/* Steps first … last of `count` vectors; in the `partial` steps some lanes have no frame to work on. What is constant here is known where
+ * this is inlined. */
+TZ_INLINE void tz_lanes_steps(struct tz_lane_sections *vectors, const uint32_t count, const enum tz_lane_layout layout, const struct tz_lane_channels *channels,
     uint32_t frames, const bool partial, uint32_t first, uint32_t last)
 {
-	const uint32_t chains = chained ? 1 : count, late = 2 * TZ_VECTOR_SECTIONS * (count / chains) - 2; /* steps from a frame's entry to its exit */
+	const uint32_t chains = tz_lanes_chains(layout, count), length = count * TZ_WIDTH / chains; /* in lanes */
+	const uint32_t late = length - 2;                                                        /* steps from a frame's entry to its exit */
 	tz_wide_mask turn;
 	for (uint32_t lane = 0; lane < TZ_WIDTH; lane++)
-		turn[lane] = (int32_t)(lane / 2 * 2);
+		turn[lane] = (int32_t)(lane % length / 2 * 2);
 	struct tz_lane_sections vector[TZ_MOST_VECTORS]; /* a copy of its own, which registers can hold */
 #pragma GCC unroll 4
 	for (uint32_t n = 0; n < count; n++)
 		vector[n] = vectors[n];
 	for (uint32_t step = first; step < last; step++) {
 		const uint32_t entering = !partial || step < frames ? step : frames - 1; /* what comes in late is of no consequence */
-		tz_wide before = tz_lanes_frame(&channels[0], entering);
+		tz_wide before = {0};
 #pragma GCC unroll 4
 		for (uint32_t n = 0; n < count; n++) {
 			struct tz_lane_sections *v = &vector[n];
-			if (!chained && n > 0)
+			if (layout == TZ_CHAIN_EACH_HALF)
+				before = tz_lanes_two_frames(&channels[2 * n], entering);
+			else if (layout == TZ_CHAIN_EACH || n == 0)
 				before = tz_lanes_frame(&channels[n], entering);
-			const tz_wide in = tz_lanes_moved_up(before, v->older), across = in - v->low;
+			const bool halves = layout == TZ_CHAIN_EACH_HALF;
+			const tz_wide in = halves ? tz_lanes_halves_moved_up(before, v->older) : tz_lanes_moved_up(before, v->older);
+			const tz_wide across = in - v->low;
 			tz_wide band = v->band + (v->decay * v->band + v->feed * across);
 			tz_wide low = v->low + (v->feed * v->band + v->rise * across);
 			if (partial) {
-				const int32_t begin = chained ? (int32_t)(2 * TZ_VECTOR_SECTIONS * n) : 0;
+				const int32_t begin = layout == TZ_ONE_CHAIN ? (int32_t)(TZ_WIDTH * n) : 0;
 				const tz_wide_mask frame = (int32_t)step - begin - turn, working = (frame >= 0) & (frame < (int32_t)frames);
 				band = tz_lanes_chosen(working, band, v->band);
 				low = tz_lanes_chosen(working, low, v->low);
@@ -112,11 +151,12 @@ TZ_INLINE void tz_lanes_steps(struct tz_lane_sections *vectors, const uint32_t c
 		}
 		if (partial && step < late)
 			continue;
-#pragma GCC unroll 4
-		for (uint32_t n = 0; n < chains; n++) {
-			const tz_wide out = vector[n + count - chains].newer;
-			channels[n].out[0][step - late] = out[TZ_WIDTH - 2];
-			channels[n].out[1][step - late] = out[TZ_WIDTH - 1];
+#pragma GCC unroll 8
+		for (uint32_t chain = 0; chain < chains; chain++) {
+			const uint32_t end = (chain + 1) * length; /* of the chain, in the lanes of all vectors */
+			const tz_wide out = vector[(end - 1) / TZ_WIDTH].newer;
+			channels[chain].out[0][step - late] = out[(end - 2) % TZ_WIDTH];
+			channels[chain].out[1][step - late] = out[(end - 1) % TZ_WIDTH];
 		}
 	}
 #pragma GCC unroll 4
@@ -124,14 +164,14 @@ TZ_INLINE void tz_lanes_steps(struct tz_lane_sections *vectors, const uint32_t c
 		vectors[n] = vector[n];
 }
 
-/* Two channels through all sections of `count` vectors, or of each vector its own two channels. */
-TZ_INLINE void tz_lanes_run(struct tz_lane_sections *vectors, const uint32_t count, const bool chained, const struct tz_lane_channels *channels,
-    uint32_t frames)
+/* Two channels for each chain of `count` vectors. */
+TZ_INLINE void tz_lanes_run(struct tz_lane_sections *vectors, const uint32_t count, const enum tz_lane_layout layout,
+    const struct tz_lane_channels *channels, uint32_t frames)
 {
-	const uint32_t late = 2 * TZ_VECTOR_SECTIONS * (chained ? count : 1) - 2, full = late < frames ? frames : late;
-	tz_lanes_steps(vectors, count, chained, channels, frames, true, 0, late);
-	tz_lanes_steps(vectors, count, chained, channels, frames, false, late, full);
-	tz_lanes_steps(vectors, count, chained, channels, frames, true, full, frames + late);
+	const uint32_t late = count * TZ_WIDTH / tz_lanes_chains(layout, count) - 2, full = late < frames ? frames : late;
+	tz_lanes_steps(vectors, count, layout, channels, frames, true, 0, late);
+	tz_lanes_steps(vectors, count, layout, channels, frames, false, late, full);
+	tz_lanes_steps(vectors, count, layout, channels, frames, true, full, frames + late);
 }
 
 #endif

@@ -243,28 +243,27 @@ struct stretch {
 	uint32_t channel[2];
 };
 
-/* A whole number of vectors: those that it does not need for its sections let everything pass. Returns how many. */
-TZ_INLINE uint32_t load(const struct stretch *stretch, struct tz_lane_sections *lanes)
+/* Into the lanes from section `first` on. Of `room` sections those that it does not need let everything pass. */
+TZ_INLINE void load(const struct stretch *stretch, struct tz_lane_sections *lanes, uint32_t first, uint32_t room)
 {
 	static const struct tz_coefficients pass = {.direct = 1.0f};
 	const struct state *state = stretch->state;
-	const uint32_t vectors = (stretch->count + TZ_VECTOR_SECTIONS - 1) / TZ_VECTOR_SECTIONS;
-	for (uint32_t n = 0; n < vectors * TZ_VECTOR_SECTIONS; n++)
+	for (uint32_t n = 0; n < room; n++)
 		for (uint32_t side = 0; side < 2; side++) {
 			if (n < stretch->count)
-				tz_lanes_set(lanes, n, side, &state->slot[stretch->slot[n]].steady,
+				tz_lanes_set(lanes, first + n, side, &state->slot[stretch->slot[n]].steady,
 				    state->memory[stretch->slot[n] * state->channels + stretch->channel[side]]);
 			else
-				tz_lanes_set(lanes, n, side, &pass, (struct tz_memory){0});
+				tz_lanes_set(lanes, first + n, side, &pass, (struct tz_memory){0});
 		}
-	return vectors;
 }
 
-TZ_INLINE void keep(const struct stretch *stretch, const struct tz_lane_sections *lanes)
+TZ_INLINE void keep(const struct stretch *stretch, const struct tz_lane_sections *lanes, uint32_t first)
 {
+	struct state *state = stretch->state;
 	for (uint32_t n = 0; n < stretch->count; n++)
 		for (uint32_t side = 0; side < 2; side++)
-			stretch->state->memory[stretch->slot[n] * stretch->state->channels + stretch->channel[side]] = tz_lanes_memory(lanes, n, side);
+			state->memory[stretch->slot[n] * state->channels + stretch->channel[side]] = tz_lanes_memory(lanes, first + n, side);
 }
 
 /* The level of the whole, once all its sections are through. */
@@ -280,47 +279,64 @@ TZ_INLINE void turn_up(const struct stretch *stretch, const struct tz_lane_chann
 }
 
 /* Each number of vectors has its own unrolled loop. */
+TZ_INLINE void run_lanes(struct tz_lane_sections *lanes, uint32_t vectors, const enum tz_lane_layout layout, const struct tz_lane_channels *sounds,
+    uint32_t frames)
+{
+	switch (vectors) {
+	case 1: tz_lanes_run(lanes, 1, layout, sounds, frames); break;
+	case 2: tz_lanes_run(lanes, 2, layout, sounds, frames); break;
+	case 3: tz_lanes_run(lanes, 3, layout, sounds, frames); break;
+	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, layout, sounds, frames); break;
+	}
+}
+
 __attribute__((noinline)) static void run_chain(const struct stretch *stretch, const struct tz_lane_channels *sound, uint32_t frames)
 {
 	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
-	switch (load(stretch, lanes)) {
-	case 1: tz_lanes_run(lanes, 1, true, sound, frames); break;
-	case 2: tz_lanes_run(lanes, 2, true, sound, frames); break;
-	case 3: tz_lanes_run(lanes, 3, true, sound, frames); break;
-	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, true, sound, frames); break;
-	}
-	keep(stretch, lanes);
+	const uint32_t vectors = (stretch->count + TZ_VECTOR_SECTIONS - 1) / TZ_VECTOR_SECTIONS;
+	load(stretch, lanes, 0, vectors * TZ_VECTOR_SECTIONS);
+	run_lanes(lanes, vectors, TZ_ONE_CHAIN, sound, frames);
+	keep(stretch, lanes, 0);
 }
 
-/* Stretches that need one vector each, and perhaps of several nodes, wait here until there are enough of them. */
+/* Stretches that need a vector each, or half of one, wait until there are enough of them, perhaps of several nodes. */
 struct waiting {
-	struct stretch stretch[TZ_MOST_VECTORS];
-	struct tz_lane_channels sound[TZ_MOST_VECTORS];
+	struct stretch stretch[2 * TZ_MOST_VECTORS];
+	struct tz_lane_channels sound[2 * TZ_MOST_VECTORS];
 	uint32_t count;
 };
 
-__attribute__((noinline)) static void run_waiting(struct waiting *waiting, uint32_t frames)
+__attribute__((noinline)) static void run_waiting(struct waiting *waiting, const uint32_t in_a_vector, uint32_t frames)
 {
 	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
+	const uint32_t vectors = waiting->count / in_a_vector, paired = vectors * in_a_vector, room = TZ_VECTOR_SECTIONS / in_a_vector;
+	for (uint32_t n = 0; n < paired; n++)
+		load(&waiting->stretch[n], lanes, n * room, room);
+	if (vectors > 0 && in_a_vector == 1)
+		run_lanes(lanes, vectors, TZ_CHAIN_EACH, waiting->sound, frames);
+	else if (vectors > 0)
+		run_lanes(lanes, vectors, TZ_CHAIN_EACH_HALF, waiting->sound, frames);
+	for (uint32_t n = 0; n < paired; n++)
+		keep(&waiting->stretch[n], lanes, n * room);
+	if (paired < waiting->count) /* one half alone */
+		run_chain(&waiting->stretch[paired], &waiting->sound[paired], frames);
 	for (uint32_t n = 0; n < waiting->count; n++)
-		load(&waiting->stretch[n], &lanes[n]);
-	switch (waiting->count) {
-	case 0: break;
-	case 1: tz_lanes_run(lanes, 1, false, waiting->sound, frames); break;
-	case 2: tz_lanes_run(lanes, 2, false, waiting->sound, frames); break;
-	case 3: tz_lanes_run(lanes, 3, false, waiting->sound, frames); break;
-	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, false, waiting->sound, frames); break;
-	}
-	for (uint32_t n = 0; n < waiting->count; n++) {
-		keep(&waiting->stretch[n], &lanes[n]);
 		turn_up(&waiting->stretch[n], &waiting->sound[n], frames);
-	}
 	waiting->count = 0;
 }
 
-/* Two channels of a node that rests from frame `first` on. Where that is all of the call, and a vector does, they may wait. */
+TZ_INLINE void wait(struct waiting *waiting, const uint32_t in_a_vector, const struct stretch *stretch, const struct tz_lane_channels *sound,
+    uint32_t frames)
+{
+	waiting->stretch[waiting->count] = *stretch;
+	waiting->sound[waiting->count++] = *sound;
+	if (waiting->count == in_a_vector * TZ_MOST_VECTORS)
+		run_waiting(waiting, in_a_vector, frames);
+}
+
+/* Two channels of a node that rests from frame `first` on. Where that is all of the call, and a vector does, they wait. */
 TZ_INLINE void run_steady(const struct tz_member *member, const uint32_t *running, uint32_t count, uint32_t left, uint32_t first, uint32_t frames,
-    struct waiting *waiting)
+    struct waiting waiting[2])
 {
 	struct state *state = member->state;
 	struct stretch stretch = {.state = state, .channel = {left, tz_least(left + 1, state->channels - 1)}};
@@ -332,11 +348,12 @@ TZ_INLINE void run_steady(const struct tz_member *member, const uint32_t *runnin
 	for (uint32_t done = 0; done < count; done += stretch.count) {
 		stretch.count = tz_least(count - done, TZ_MOST_SIDE_BY_SIDE);
 		memcpy(stretch.slot, running + done, stretch.count * sizeof *running);
+		if (first == 0 && count <= TZ_VECTOR_SECTIONS / 2) {
+			wait(&waiting[1], 2, &stretch, &sound, frames);
+			return;
+		}
 		if (first == 0 && count <= TZ_VECTOR_SECTIONS) {
-			waiting->stretch[waiting->count] = stretch;
-			waiting->sound[waiting->count++] = sound;
-			if (waiting->count == TZ_MOST_VECTORS)
-				run_waiting(waiting, frames);
+			wait(&waiting[0], 1, &stretch, &sound, frames);
 			return;
 		}
 		run_chain(&stretch, &sound, frames);
@@ -364,7 +381,8 @@ TZ_INLINE uint32_t glide(const struct tz_member *member, uint32_t frames)
 
 static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
-	struct waiting waiting = {.count = 0};
+	struct waiting waiting[2]; /* those that need a vector, and those that need half of one */
+	waiting[0].count = waiting[1].count = 0;
 	for (const struct tz_member *member = members; member < members + count; member++) {
 		const struct state *state = member->state;
 		const uint32_t done = glide(member, frames);
@@ -373,9 +391,10 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 			if (state->slot[n].running)
 				running[sections++] = n;
 		for (uint32_t left = 0; done < frames && left < state->channels; left += 2)
-			run_steady(member, running, sections, left, done, frames - done, &waiting);
+			run_steady(member, running, sections, left, done, frames - done, waiting);
 	}
-	run_waiting(&waiting, frames);
+	run_waiting(&waiting[0], 1, frames);
+	run_waiting(&waiting[1], 2, frames);
 }
 
 TN_NODE_TYPE(equalizer) = {
