@@ -177,6 +177,12 @@ enum { SIDE_BY_SIDE = 4, VOICES = 8 };
 /* A piece of the sound: at most TZ_PIECE frames. */
 typedef float piece[TZ_PIECE];
 
+/* A value in a frame of a piece. `way`: what is left of the glide in each frame, NULL where the node rests. */
+TZ_INLINE float value_at(const struct state *state, uint32_t value, const float *way, uint32_t frame)
+{
+	return way ? tz_ramp_at(&state->value[value], way[frame]) : state->value[value].target;
+}
+
 /* Envelopes of some channels, of whatever nodes. */
 struct voices {
 	uint32_t count;
@@ -217,7 +223,7 @@ TZ_INLINE void follow_all(struct voices *voices, uint32_t frames)
 }
 
 /* The power of each node's loudest channel. */
-TZ_INLINE void detect(const struct tz_member *members, uint32_t count, uint32_t first, const piece *way, piece *power, uint32_t frames)
+TZ_INLINE void detect(const struct tz_member *members, uint32_t count, uint32_t first, const float *const *ways, piece *power, uint32_t frames)
 {
 	struct voices voices;
 	voices.count = 0;
@@ -226,6 +232,7 @@ TZ_INLINE void detect(const struct tz_member *members, uint32_t count, uint32_t 
 		const bool keyed = members[m].in[SIDECHAIN] != NULL;
 		const float *const *key = keyed ? members[m].in[SIDECHAIN] : members[m].in[IN];
 		const uint32_t channels = keyed ? state->key_channels : state->channels;
+		const float *way = ways[m];
 		for (uint32_t frame = 0; frame < frames; frame++)
 			power[m][frame] = 0.0f;
 		for (uint32_t channel = 0; channel < channels; channel++) {
@@ -236,8 +243,8 @@ TZ_INLINE void detect(const struct tz_member *members, uint32_t count, uint32_t 
 			voices.power[n] = power[m];
 			for (uint32_t frame = 0; frame < frames; frame++) {
 				const float square = sound[frame] * sound[frame];
-				voices.peak[n][frame] = tz_ramp_at(&state->value[PEAK], way[m][frame]) * square;
-				voices.mean[n][frame] = tz_ramp_at(&state->value[MEAN], way[m][frame]) * square;
+				voices.peak[n][frame] = value_at(state, PEAK, way, frame) * square;
+				voices.mean[n][frame] = value_at(state, MEAN, way, frame) * square;
 			}
 			if (voices.count == VOICES)
 				follow_all(&voices, frames);
@@ -250,13 +257,13 @@ TZ_INLINE void detect(const struct tz_member *members, uint32_t count, uint32_t 
 TZ_INLINE void look_up(const struct state *state, const float *way, float *restrict value, uint32_t frames)
 {
 	for (uint32_t frame = 0; frame < frames; frame++) {
-		const float knee = tz_ramp_at(&state->value[KNEE], way[frame]);
+		const float knee = value_at(state, KNEE, way, frame);
 		const float level = 3.0103000f * tz_log2f(value[frame] + 1e-20f); /* −200 dBFS is silence */
-		const float above = level - tz_ramp_at(&state->value[THRESHOLD], way[frame]) + 0.5f * knee; /* the foot of the knee */
+		const float above = level - value_at(state, THRESHOLD, way, frame) + 0.5f * knee; /* the foot of the knee */
 		float bend = above > 0.0f ? above : 0.0f;
 		bend = bend < knee ? bend : knee;
 		const float straight = above > knee ? above - knee : 0.0f;
-		value[frame] = tz_ramp_at(&state->value[SLOPE], way[frame]) * (bend * bend / (2.0f * knee) + straight);
+		value[frame] = value_at(state, SLOPE, way, frame) * (bend * bend / (2.0f * knee) + straight);
 	}
 }
 
@@ -306,8 +313,8 @@ TZ_INLINE void turn_down(const struct tz_member *member, uint32_t first, const f
 	const float *restrict reduction = member->out[GAIN_REDUCTION_DB][0] + first;
 	piece factor, late;
 	for (uint32_t frame = 0; frame < frames; frame++) {
-		const float wet = tz_ramp_at(&state->value[WET], way[frame]);
-		const float compressed = tz_exp2f(0.16609640f * (reduction[frame] + tz_ramp_at(&state->value[MAKEUP], way[frame])));
+		const float wet = value_at(state, WET, way, frame);
+		const float compressed = tz_exp2f(0.16609640f * (reduction[frame] + value_at(state, MAKEUP, way, frame)));
 		factor[frame] = wet * compressed + (1.0f - wet);
 	}
 	for (uint32_t channel = 0; channel < state->channels; channel++) {
@@ -320,31 +327,45 @@ TZ_INLINE void turn_down(const struct tz_member *member, uint32_t first, const f
 	state->glide.left -= tz_least(frames, state->glide.left);
 }
 
-/* One or SIDE_BY_SIDE nodes, as is known where this is inlined. */
-TZ_INLINE void run(const uint32_t count, const struct tz_member *members, uint32_t first, uint32_t frames)
+/* `count`, one or SIDE_BY_SIDE, and whether any of the nodes glides are known where this is inlined. */
+TZ_INLINE void run(const uint32_t count, const bool glides, const struct tz_member *members, uint32_t first, uint32_t frames)
 {
 	piece way[SIDE_BY_SIDE], wanted[SIDE_BY_SIDE];
-	for (uint32_t m = 0; m < count; m++) {
+	const float *ways[SIDE_BY_SIDE] = {NULL};
+	for (uint32_t m = 0; glides && m < count; m++) {
 		const struct tz_glide glide = ((const struct state *)members[m].state)->glide;
 		for (uint32_t frame = 0; frame < frames; frame++)
 			way[m][frame] = frame + 1 < glide.left ? tz_way(&glide, glide.left - 1 - frame) : 0.0f;
+		ways[m] = way[m];
 	}
-	detect(members, count, first, way, wanted, frames);
+	detect(members, count, first, ways, wanted, frames);
 	for (uint32_t m = 0; m < count; m++)
-		look_up(members[m].state, way[m], wanted[m], frames);
+		look_up(members[m].state, ways[m], wanted[m], frames);
 	smooth(count, members, first, wanted, frames);
 	for (uint32_t m = 0; m < count; m++)
-		turn_down(&members[m], first, way[m], frames);
+		turn_down(&members[m], first, ways[m], frames);
+}
+
+TZ_INLINE void run_pieces(const uint32_t count, const struct tz_member *members, uint32_t frames)
+{
+	for (uint32_t done = 0; done < frames; done += TZ_PIECE) {
+		const uint32_t piece = tz_least(frames - done, TZ_PIECE);
+		bool glides = false;
+		for (uint32_t m = 0; m < count; m++)
+			glides |= ((const struct state *)members[m].state)->glide.left > 0;
+		if (glides)
+			run(count, true, members, done, piece);
+		else
+			run(count, false, members, done, piece);
+	}
 }
 
 static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (; count >= SIDE_BY_SIDE; count -= SIDE_BY_SIDE, members += SIDE_BY_SIDE)
-		for (uint32_t done = 0; done < frames; done += TZ_PIECE)
-			run(SIDE_BY_SIDE, members, done, tz_least(frames - done, TZ_PIECE));
+		run_pieces(SIDE_BY_SIDE, members, frames);
 	for (; count > 0; count--, members++)
-		for (uint32_t done = 0; done < frames; done += TZ_PIECE)
-			run(1, members, done, tz_least(frames - done, TZ_PIECE));
+		run_pieces(1, members, frames);
 }
 
 TN_NODE_TYPE(compressor) = {
