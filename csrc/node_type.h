@@ -125,10 +125,14 @@ struct tz_node_type {
 	uint32_t (*latency)(const struct tz_shape *shape, const double *values);
 };
 
-/* The linker gathers pointers to the records in a section of their own (node_list.c walks it). */
+/* The linker gathers pointers to the records in a section of their own (node_list.c walks it). There is one more for each level of
+ * the processor for which build_core.py has the types compiled. */
+#ifndef TZ_NODE_TYPES
+#define TZ_NODE_TYPES "tz_node_types"
+#endif
 #define TN_NODE_TYPE(identifier)                                                                                                                     \
 	static const struct tz_node_type type_##identifier;                                                                                          \
-	__attribute__((used, section("tz_node_types"))) static const struct tz_node_type *const entry_##identifier = &type_##identifier;             \
+	__attribute__((used, section(TZ_NODE_TYPES))) static const struct tz_node_type *const entry_##identifier = &type_##identifier;             \
 	static const struct tz_node_type type_##identifier
 
 #endif

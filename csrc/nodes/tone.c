@@ -333,7 +333,7 @@ TZ_INLINE uint32_t run(struct state *state, const struct tz_member *member, uint
 	return course.frames;
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t n = 0; n < count; n++)
 		for (uint32_t done = 0; done < frames;)
