@@ -35,6 +35,7 @@ from .graph.spec import Catalogue
 from .history import Entry, History
 from .idempotency import Answers
 from .node_catalogue import OutsideType, load_catalogue
+from .node_states import States
 from .preparation import Draft, Request, Standing, Worked, draft_of, work_out
 from .problems import Refusal
 from .receipt import Receipt
@@ -73,6 +74,7 @@ class Session:
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
         self.schedule = Schedule(self)
+        self.states = States(self)
         self.runtime = Runtime(self)
         self._generations: Mapping[str, int] = {}
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
@@ -123,6 +125,8 @@ class Session:
         )
         if dry_run:
             draft = draft_of(self, request, self.standing)
+            if draft.order.states:  # whether they fit shows when they are put into nodes
+                self.stage.close(work_out(self, request, self.standing).prepared.made)
             frame = self.engine.frame if at is None else self.schedule.foreseen(at)
             return self.receipt(self.revision, frame, draft, {})
         if idempotency_key is not None:

@@ -3,7 +3,8 @@
 A connection that comes or goes fades. Into a new processor it sounds at once, though, and into a leaving one to the
 end: there what the processor gives out fades. That is not enough where what comes in may come out after the fade, in a
 delay, say. One that begins with nothing in its memory fades at its inputs instead. One that takes a predecessor's
-memory over goes on with what this one heard: it may not break off there, or that is heard later.
+memory over goes on with what this one heard: it may not break off there, or that is heard later. One that begins with a
+saved memory hears what comes in now behind what it heard then: both fade there, and what it gives out does too.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Newcomer(NamedTuple):
 
     late: bool
     predecessor: PlanNode | None  # whose memory it takes over
+    restored: bool = False  # it begins with a memory that was saved
 
 
 class Fading(NamedTuple):
@@ -35,7 +37,11 @@ class Fading(NamedTuple):
 
 def fading(plan: Plan, running: Mapping[Wire, bool], newcomers: Mapping[PlanNode, Newcomer]) -> Fading:
     """`running`: all wires so far, and whether they sound or are on their way out."""
-    fresh = {node for node, newcomer in newcomers.items() if newcomer.late and newcomer.predecessor is None}
+    fresh = {
+        node
+        for node, newcomer in newcomers.items()
+        if newcomer.late and not (newcomer.predecessor or newcomer.restored)
+    }
     at_once, ending = _successions(plan, running, newcomers)
     coming = {wire for wire in plan.wires if running.get(wire) is False}
     for wire in plan.wires - running.keys() - at_once:

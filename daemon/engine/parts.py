@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ..graph.node_state import NodeState
 from ..graph.plan import EMPTY, Plan, PlanNode, Wire
 from .core import CoreCommit, CoreLink, CoreNode, Ring
 
@@ -123,6 +124,7 @@ class Order:
     abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
     # Nodes that begin without a predecessor's state, though there was one of their id.
     fresh: frozenset[str] = frozenset()
+    states: Mapping[str, NodeState] = field(default_factory=dict)  # by node id: what new nodes begin with
     spare: Sequence[Part] = ()  # made for a change that was taken back: what fits of them is used again
 
 
