@@ -11,14 +11,38 @@
  * (50 ns) do not weigh on graphs of a thousand nodes. */
 #define BLOCKS_PER_TIMING 16
 
+static void give_back(struct tz_engine *engine, struct tz_commit *commit)
+{
+	tz_queue_push(&engine->outgoing, commit); /* has room: see `outstanding` */
+	engine->telemetry.ring_the_bell = true;
+}
+
 static void settle(struct tz_engine *engine, struct tz_commit *commit)
 {
 	if (tz_commit_take(commit)) {
 		tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);
 		atomic_fetch_add_explicit(&engine->telemetry.commits, 1, memory_order_relaxed);
+		if (commit->copy) {
+			engine->copying = commit; /* the only one: see `copy_outstanding` */
+			return;
+		}
 	}
-	tz_queue_push(&engine->outgoing, commit); /* has room: see `outstanding` */
-	engine->telemetry.ring_the_bell = true;
+	give_back(engine, commit);
+}
+
+void tz_copy_on(struct tz_engine *engine, bool whole)
+{
+	struct tz_commit *commit = engine->copying;
+	if (!commit)
+		return;
+	bool done;
+	do
+		done = tz_copy_some(commit->copy);
+	while (!done && whole);
+	if (done) {
+		engine->copying = NULL;
+		give_back(engine, commit);
+	}
 }
 
 /* Those that wait come in the order of their frames: what is behind one that is not due is not due either. */
@@ -54,6 +78,7 @@ void tz_block_cycle(struct tz_engine *engine)
 	struct tz_telemetry *telemetry = &engine->telemetry;
 	int64_t begin = tz_clock_ns(CLOCK_MONOTONIC);
 	tz_adopt_waiting(engine);
+	tz_copy_on(engine, false);
 	tz_telemetry_moment(telemetry, engine->frame, (uint64_t)tz_clock_ns(CLOCK_REALTIME));
 	uint64_t block = atomic_load_explicit(&telemetry->blocks, memory_order_relaxed);
 	if (engine->plan)

@@ -68,8 +68,8 @@ LEVELS = {"x86_64": ("v3", "v4")}
 def level_sources(profile: str) -> list[Path]:
     """Each node type once more for each level of the processor, which the core then chooses from: files of three lines.
 
-    In all of a file, and not only in some functions of it, the compiler and the preprocessor then know how wide vectors are.
-    Sanitizers and debuggers see the plain version.
+    In all of a file, and not only in some functions of it, the compiler and the preprocessor then know how wide vectors
+    are. Sanitizers and debuggers see the plain version.
     """
     sources = []
     for level in LEVELS.get(platform.machine(), ()) if profile == "release" else ():

@@ -14,6 +14,7 @@ import msgspec
 from .caller import Caller
 from .engine.core import CoreError
 from .engine.crossing import Crossing
+from .engine.node_state import Unfit
 from .engine.parts import Order, Part, Settings
 from .engine.scene import Prepared, Scene
 from .graph.config import flatten
@@ -90,9 +91,17 @@ def work_out(session: Session, request: Request, standing: Standing, spare: Sequ
         except Crossing as crossing:
             anew |= crossing.node_ids
             draft = _planned(session, draft, anew)
+        except Unfit as unfit:
+            raise _unfit(draft, unfit) from None
         except CoreError as error:
             message = f"The engine could not take the change: {error}. Nothing was changed; try again."
             raise Refusal("unavailable", message) from error
+
+
+def _unfit(draft: Draft, unfit: Unfit) -> Refusal:
+    where = f"edits[{draft.accepted.states[unfit.node_id].edit}].state.fields"
+    place = f"{where}.{unfit.field}" if unfit.field else where
+    return refuse("invalid_config", [Problem("unfit_state", unfit.message, place)])
 
 
 def draft_of(session: Session, request: Request, standing: Standing) -> Draft:
@@ -183,6 +192,7 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
         fade_frames,
         None if request.fade_ms is None else fade_frames,
         abrupt=frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate"),
+        states={name: restored.state for name, restored in accepted.states.items()},
         fresh=frozenset(edit.id for edit in request.edits if isinstance(edit, AddNode) and edit.id is not None),
         pacer=pacer(graph, plan, session.pacing),
     )

@@ -113,7 +113,9 @@ class Schedule:
         """Raises a Refusal if it holds neither on the present graph nor on the one to be expected."""
         session = self._session
         try:
-            draft_of(session, timed.request, session.standing)
+            draft = draft_of(session, timed.request, session.standing)
+            if draft.order.states:  # whether they fit shows when they are put into nodes
+                session.stage.close(work_out(session, timed.request, session.standing).prepared.made)
         except Refusal:
             expected = self._expected(timed)
             if expected.graph is session.graph:

@@ -39,6 +39,7 @@ from .graph.spec import Catalogue
 from .history import Entry, History
 from .idempotency import Answers
 from .node_catalogue import OutsideType, load_catalogue
+from .node_states import States
 from .node_trial import try_node
 from .preparation import Draft, Request, Standing, Worked, draft_of, work_out
 from .problems import Refusal
@@ -84,6 +85,7 @@ class Session:
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
         self.schedule = Schedule(self)
+        self.states = States(self)
         self.runtime = Runtime(self)
         self.devices = Devices(self)
         self._generations: Mapping[str, int] = {}
@@ -141,6 +143,8 @@ class Session:
         )
         if dry_run:
             draft = draft_of(self, request, self.standing)
+            if draft.order.states:  # whether they fit shows when they are put into nodes
+                self.stage.close(work_out(self, request, self.standing).prepared.made)
             frame = self.engine.frame if at is None else self.schedule.foreseen(at)
             return self.receipt(self.revision, frame, draft, {})
         if idempotency_key is not None:

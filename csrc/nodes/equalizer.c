@@ -174,6 +174,20 @@ static void transfer(void *block, const void *predecessor)
 			state->memory[n * state->channels + channel] = old->memory[n * old->channels + tz_least(channel, old->channels - 1)];
 }
 
+static uint32_t fields(void *block, struct tz_field *field)
+{
+	struct state *state = block;
+	field[0] = (struct tz_field){.name = "sections", .cell = TZ_FLOAT32, .rows = state->slots, .columns = state->channels * 2, .at = state->memory};
+	return 1;
+}
+
+/* Only sections that run hold sound; and they run as the settings want them. */
+static void restored(void *block, uint32_t seam)
+{
+	(void)seam;
+	settle(block);
+}
+
 /* ---- [audio] Sounding ---- */
 
 /* One section's coefficients in each frame of a piece. */
@@ -412,4 +426,6 @@ TN_NODE_TYPE(equalizer) = {
 	.process = process,
 	.reset = reset,
 	.transfer = transfer,
+	.fields = fields,
+	.restored = restored,
 };

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ..graph.node_state import NodeState
 from ..graph.plan import PlanNode, Wire
 from .core import CoreLink, CoreNode, Ring
 
@@ -124,6 +125,7 @@ class Order:
     # Nodes that begin without a predecessor's state, though there was one of their id.
     fresh: frozenset[str] = frozenset()
     pacer: PlanNode | None = None  # whose card is the engine's clock; None: the timer is
+    states: Mapping[str, NodeState] = field(default_factory=dict)  # by node id: what new nodes begin with
     spare: Sequence[Part] = ()  # made for a change that was taken back: what fits of them is used again
 
 

@@ -17,7 +17,8 @@ from ..graph.plan import Plan, PlanNode, Wire
 from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent
 from .crossing import crossing
 from .fading import Newcomer, fading
-from .parts import Cable, Cables, Change, Order, Outside, Part, Parts
+from .node_state import restore
+from .parts import Cable, Cables, Change, Order, Outside, Part, Parts, Settings
 from .scene import Prepared, Scene
 
 
@@ -148,22 +149,43 @@ class Stage:
             return replace(spare, plan_node=node)
         outside = self._open_outside(node, settings.config) if node.spec.core_type.startswith("ring_") else None
         try:
-            core = CoreNode(
-                node.spec.core_type,
-                sample_rate=self.engine.sample_rate,
-                block_frames=self.engine.block_frames,
-                inputs=tuple(node.channels.inputs.values()),
-                outputs=tuple(node.channels.outputs.values()),
-                values=settings.values,
-                list_count=settings.list_count,
-                ring=outside.ring if outside else None,
-                tag=next(self._numbers),
-            )
+            core = self.core_node(node, settings, outside)
+            if node.id in order.states:
+                restore(node.id, core, order.states[node.id], order.fade_frames)
         except BaseException:
             if outside:
                 outside.close()
             raise
         return Part(node, settings, core, outside)
+
+    def core_node(self, node: PlanNode, settings: Settings, outside: Outside | None = None) -> CoreNode:
+        return CoreNode(
+            node.spec.core_type,
+            sample_rate=self.engine.sample_rate,
+            block_frames=self.engine.block_frames,
+            inputs=tuple(node.channels.inputs.values()),
+            outputs=tuple(node.channels.outputs.values()),
+            values=settings.values,
+            list_count=settings.list_count,
+            ring=outside.ring if outside else None,
+            tag=next(self._numbers),
+        )
+
+    def copy_state(self, source: CoreNode, target: CoreNode) -> asyncio.Future[int]:
+        """Lets the engine copy what sound has left in a node, as it is at a block boundary, into another like it.
+
+        Gives the boundary's frame, once all is copied. CoreError: another copy is under way, or too much else is.
+        """
+        commit = CoreCommit(next(self._numbers), None)
+        commit.copy(source, target)
+        change = Change(asyncio.get_running_loop().create_future())
+        self._changes[commit.number] = change
+        try:
+            self.engine.submit(commit)
+        except BaseException:
+            del self._changes[commit.number]
+            raise
+        return change.frame
 
     def _build_first(self, scene: Scene, after: Scene) -> CorePlan:
         """The plan with all that fades."""
@@ -244,14 +266,15 @@ def _transfer(commit: CoreCommit, order: Order, scene: Scene, made: Parts) -> di
         predecessor = _predecessor(node, order, scene, part)
         if predecessor is not None:
             commit.transfer(predecessor.core, part.core)
-        carried[node.id] = predecessor is not None
+        carried[node.id] = predecessor is not None or node.id in order.states
     return carried
 
 
 def _predecessor(node: PlanNode, order: Order, scene: Scene, part: Part) -> Part | None:
     """The part whose state a new one takes over."""
     before = scene.plan.nodes.get(node.id)
-    fits = before is not None and before.spec is node.spec and node.id not in order.fresh and part.core.transfers
+    begins_anew = node.id in order.fresh or node.id in order.states
+    fits = before is not None and before.spec is node.spec and not begins_anew and part.core.transfers
     return scene.parts[before] if before is not None and fits else None
 
 
@@ -260,7 +283,7 @@ def _turn(scene: Scene, plan: Plan, order: Order, made: Parts, change: Change) -
     newcomers = {}
     for node, part in made.items():
         before = _predecessor(node, order, scene, part)
-        newcomers[node] = Newcomer(part.core.late, before.plan_node if before else None)
+        newcomers[node] = Newcomer(part.core.late, before.plan_node if before else None, node.id in order.states)
     at_once, coming, going, ending = fading(scene, plan, newcomers)
     turned = {wire: _new_cable(scene, wire, True, newcomers) for wire in at_once}
     for wire in coming | going | ending:

@@ -28,7 +28,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AddNode(Edit, frozen=True, tag="add_node"):
-    """Add a node; without an id it is called `<type>_<n>`."""
+    """Add a node; without an id it is called `<type>_<n>`. `state`: what nodes.get_state gave of one like it."""
 
     type: TypeName
     id: NodeId | None = None
@@ -36,6 +36,7 @@ class AddNode(Edit, frozen=True, tag="add_node"):
     label: Label = ""
     position: Position | None = None
     bypass: bool = False
+    state: dict[str, Any] | None = None
 
 
 class RemoveNode(Edit, frozen=True, tag="remove_node"):
@@ -68,11 +69,13 @@ class ConfigureNode(Edit, frozen=True, tag="configure_node"):
 
 
 class ReplaceNode(Edit, frozen=True, tag="replace_node"):
-    """Put a new node under the same id; connections that fit stay, and one of the same type takes the state over."""
+    """Put a new node under the same id; connections that fit stay, and one of the same type takes the state over.
+    `state`: what nodes.get_state gave, to begin with instead."""
 
     id: NodeId
     type: TypeName
     config: dict[str, Any] = {}
+    state: dict[str, Any] | None = None
 
 
 class RenameNode(Edit, frozen=True, tag="rename_node"):

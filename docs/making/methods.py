@@ -103,6 +103,7 @@ KINDS: Mapping[str, str] = {
     "out_of_range": "a number, a text or a list beyond its bounds, which are in `data`",
     "unknown_choice": "none of the choices, which are in `data`",
     "missing": "a parameter of a node that has no default",
+    "unfit_state": "a state of another type, or of a node with other channels or another structure",
     "unknown_type": "no such node type",
     "unknown_node": "no such node",
     "unknown_port": "the node has no such port, or would lose one that is connected",

@@ -34,6 +34,10 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
     "events.subscribe": {"names": ["transaction_applied", "node_state_changed"]},
     "graph.connect": {"source": "drone.out", "target": "mix.in_1"},
     "graph.disconnect": {"source": "drone.out", "target": "mix.in_2"},
+    "nodes.set_state": {
+        "id": "mix",
+        "state": {"version": 1, "type": "mixer", "fields": {}},
+    },
     "runtime.meters": {"nodes": ["mix"]},
 }
 

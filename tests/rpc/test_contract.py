@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import time
@@ -23,6 +24,8 @@ DOCUMENT = openrpc_document()
 METHODS = load_methods()
 PARAMETERS = [(method["name"], parameter) for method in DOCUMENT["methods"] for parameter in method["params"]]
 
+# What an equalizer of five bands, each of up to four sections, remembers of silence: two numbers per section and channel.
+SILENT = {"cell": "float32", "shape": [20, 4], "data": base64.b64encode(bytes(320)).decode()}
 # Params that each method accepts, to be spoilt one by one.
 ACCEPTED: dict[str, dict[str, Any]] = {
     "devices.list": {"direction": "playback"},
@@ -49,6 +52,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "nodes.templates": {},
     "nodes.schema": {"type": "gain"},
     "nodes.test": {"type": "file_writer", "config": {"format": "flac"}},
+    "nodes.get_state": {"id": "eq"},
+    "nodes.set_state": {"id": "eq", "state": {"type": "equalizer", "fields": {"sections": SILENT}}, "dry_run": True},
     "rpc.discover": {},
     "runtime.status": {},
     "runtime.performance": {},

@@ -257,7 +257,7 @@ def test_the_real_methods_are_all_there() -> None:
         "graph": {"get", "apply", "add_node", "remove_node", "connect", "disconnect", "configure_node", "replace_node"}
         | {"validate", "export", "import", "rename_node", "move_node", "bypass_node"},
         "schedule": {"list", "cancel"},
-        "nodes": {"templates", "schema", "test"},
+        "nodes": {"templates", "schema", "test", "get_state", "set_state"},
         "devices": {"list", "probe", "mixer"},
         "runtime": {"start", "stop", "pause", "step", "status", "performance", "meters"},
         "events": {"subscribe", "unsubscribe"},

@@ -378,7 +378,7 @@ def test_a_reader_that_has_seen_enough(daemon: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "suggested"),
     [
-        ("tonnetz st", {"status", "start", "stop", "step"}),
+        ("tonnetz st", {"status", "start", "state", "stop", "step"}),
         ("tonnetz rm ", {"hum", "eq", "mix", "drain"}),
         ("tonnetz set m", {"mix"}),
         ("tonnetz connect hum.", {"hum.out"}),
