@@ -12,6 +12,7 @@ EventName = Literal[
     "connection_removed",
     "node_moved",
     "parameter_changed",
+    "graph_renamed",
     "node_state_changed",
     "transaction_applied",
     "runtime_changed",

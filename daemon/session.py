@@ -21,6 +21,7 @@ from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.crossing import Crossing
 from .engine.stage import Order, Outside, Stage
+from .entry import Kind
 from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes
@@ -33,7 +34,8 @@ from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
 from .graph.transaction import Accepted, apply_edits
-from .history import Entry, History
+from .history import History
+from .keeping import Keeping, entry_of
 from .node_catalogue import OutsideType, load_catalogue
 from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
@@ -63,6 +65,7 @@ class Session:
         self.revision = 0
         self.events = Hub()
         self.history = History()
+        self.keeping = Keeping(self._take_back)
         self.limits = Limits()
         self.catalogue: Catalogue
         self._outside_types: dict[str, OutsideType]
@@ -79,8 +82,10 @@ class Session:
         self._loop.add_reader(self.engine.event_fd, self._hear_engine)
 
     async def close(self) -> None:
-        """Stops the engine; every file is finished when this returns."""
+        """Stops the engine; every file is finished, and every transaction stored, when this returns."""
         await self.runtime.stop()
+        if self.keeping.store:
+            await self.keeping.store.close()
         if self._sweep_timer:
             self._sweep_timer.cancel()
         self._loop.remove_reader(self.engine.event_fd)
@@ -105,20 +110,46 @@ class Session:
         fade_ms: float | None = None,
         label: str = "",
         dry_run: bool = False,
+        kind: Kind = "edit",
+        of: int | None = None,
     ) -> Receipt:
         """Applies all edits at one block boundary, or raises a Refusal and changes nothing.
 
         `fade_ms` (0 to 1000) holds for structure and parameters alike; None: 20 ms for structure, parameters as each
         type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves.
+        `kind` and `of` are what the history says of it (daemon/entry.py).
         """
         accepted = self._accept(edits, base_revision, strict)
         self._check_outside(accepted)
+        fresh = frozenset(edit.id for edit in edits if isinstance(edit, AddNode) and edit.id is not None)
+        if dry_run:
+            self._plan(accepted, self._next_generations(accepted), fade_ms, fresh)
+            return self._receipt(self.revision, self.engine.frame, edits, accepted, {})
+        self.keeping.check()
+        before, after = self.graph, accepted.graph
+        adopted, carried = self._carry_out(accepted, fade_ms, fresh)
+        revision = self.revision
+        entry = entry_of(revision, caller, label, kind, of, fade_ms, edits, before, accepted)
+        self.history.add(entry)
+
+        def tell(frame: int) -> None:
+            self._publish(before, accepted, revision, frame, caller, label)
+
+        pending = self.keeping.submitted(entry, before, after, tell)
+        # Not after the awaits below: whoever asked may hang up meanwhile, and all others are to be told none the less.
+        self._to_tell[adopted] = lambda frame: self.keeping.sounds(pending, frame)
+        self._hear_engine()  # with no audio thread running it is adopted already
+        frame = await self._adoption(adopted, revision)
+        await self.keeping.stored(pending)
+        return self._receipt(revision, frame, edits, accepted, carried)
+
+    def _carry_out(
+        self, accepted: Accepted, fade_ms: float | None, fresh: frozenset[str]
+    ) -> tuple[asyncio.Future[int], dict[str, bool]]:
+        """Hands the change to the engine; from here on it is the graph. Gives what `Stage.change_to` gives."""
         before, after = self.graph, accepted.graph
         generations = self._next_generations(accepted)
-        fresh = frozenset(edit.id for edit in edits if isinstance(edit, AddNode) and edit.id is not None)
         plan, order = self._plan(accepted, generations, fade_ms, fresh)
-        if dry_run:
-            return self._receipt(self.revision, self.engine.frame, edits, accepted, {})
         self._opening = after
         anew: frozenset[str] = frozenset()
         while True:
@@ -134,29 +165,33 @@ class Session:
         self.graph = after
         self.revision += 1
         self._generations = generations
-        revision = self.revision
-        self.history.add(
-            Entry(revision=revision, author=caller.name, label=label, edits=tuple(edits), inverse=accepted.inverse)
-        )
         self._tell_outside(before, after, accepted.touched | accepted.reshaped)
-        # Not after the await below: whoever asked may hang up meanwhile, and all others are to be told none the less.
-        self._to_tell[adopted] = lambda frame: self._publish(before, accepted, revision, frame, caller, label)
-        self._hear_engine()  # with no audio thread running it is adopted already
-        frame = await self._adoption(adopted, revision)
-        return self._receipt(revision, frame, edits, accepted, carried)
+        return adopted, carried
+
+    def _take_back(self, graph: Graph, revision: int) -> None:
+        """Leads back to `graph`, without what could not be stored: `revision` and all after it."""
+        self.history.forget(revision)
+        self._carry_out(
+            apply_edits(self.graph, edits_between(self.graph, graph, self.catalogue), self.catalogue), None, frozenset()
+        )
+        self._hear_engine()
+
+    def resume(self, graph: Graph, revision: int) -> None:
+        """Begins with a graph that is right and was stored as this revision."""
+        self.graph, self.revision = graph, revision
+        self._stage_whole({}, self.frames(DEFAULT_FADE_MS))
 
     async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
-        receipt = await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
-        if self.graph.name != wanted.name:
-            self.graph = msgspec.structs.replace(self.graph, name=wanted.name)
-        return receipt
+        return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
 
     def _accept(self, edits: Sequence[AnyEdit], base_revision: int | None, strict: bool) -> Accepted:
         stale = base_revision is not None and base_revision != self.revision
-        between = self.history.describe_since(base_revision) if stale and base_revision is not None else []
+        between = (
+            self.history.describe_since(base_revision, self.catalogue) if stale and base_revision is not None else []
+        )
         if base_revision is not None and base_revision > self.revision:
             message = f"The graph is at revision {self.revision}; there is no revision {base_revision} yet."
             raise Refusal("conflict", message, revision=self.revision)
@@ -310,8 +345,11 @@ class Session:
             part = self.stage.parts[node]
             if part.outside is not None and part.started:
                 generations[node.id] = generations.get(node.id, 0) + 1
-        if generations == self._generations:
-            return
+        if generations != self._generations:
+            self._stage_whole(generations, fade_frames=0)
+
+    def _stage_whole(self, generations: dict[str, int], fade_frames: int) -> None:
+        """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
         plan, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan)
         values = {
@@ -319,7 +357,7 @@ class Session:
             for node in plan.nodes.values()
             if node not in self.stage.parts
         }
-        order = Order(values, fade_frames=0, ramp_frames=0)
+        order = Order(values, fade_frames, ramp_frames=0)
         self._opening = self.graph
         self.stage.change_to(plan, order)
         self._generations = generations

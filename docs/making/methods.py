@@ -45,6 +45,7 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         (*CHANGED, "node_id", "param", "value"),
         "A parameter has another value, a list or matrix as a whole; `label` and `bypass` count as parameters here.",
     ),
+    "graph_renamed": ((*CHANGED, "name"), "The graph has another name."),
     "node_state_changed": (
         ("node_id", "state", "state_message", "detail"),
         "A player or recorder is `starting`, `running`, `retrying` or `failed`, and why, as graph.get tells it.",
@@ -54,7 +55,10 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         "After the events of its changes: the transaction as a whole.",
     ),
     "runtime_changed": (("state", "frame"), "The engine is `stopped`, `running` or `paused`."),
-    "log": (("level", "message", "frame"), "The engine noticed something: a node that gave out NaN, time lost."),
+    "log": (
+        ("level", "message", "frame"),
+        "The engine or the storage noticed something: a node that gave out NaN, time lost, a disk that is full.",
+    ),
 }
 
 ERRORS: Mapping[str, str] = {

@@ -16,11 +16,13 @@ from tonnetz.daemon.graph.edits import (
     Connect,
     Coordinate,
     Disconnect,
+    GraphName,
     Label,
     MoveNode,
     NodeId,
     PortName,
     RemoveNode,
+    RenameGraph,
     RenameNode,
     ReplaceNode,
     Strategy,
@@ -40,6 +42,7 @@ RemovalStrategy = Annotated[
     Strategy, Meta(description="bridge joins what fed the node to what it fed; immediate does not fade")
 ]
 ALONE = re.compile(r"edits\[0\](\.|: )?")  # the place of the only edit: whoever sent no list knows of none
+Name = Annotated[GraphName, Meta(description="what people call the graph")]
 NodeLabel = Annotated[Label, Meta(description="what people call the node")]
 
 
@@ -190,6 +193,23 @@ async def rename_node(
 ) -> Receipt:
     """Change a node's label. Its id stays."""
     return await one(call, RenameNode(id=id, label=label), base_revision, strict, None, dry_run)
+
+
+@method(
+    "graph.rename_graph",
+    role="operator",
+    mutates=True,
+    shell=Shell("title <name>", example="tonnetz title 'Evening show'"),
+)
+async def rename_graph(
+    call: Call,
+    name: Name,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Give the graph another name."""
+    return await one(call, RenameGraph(name=name), base_revision, strict, None, dry_run)
 
 
 @method(

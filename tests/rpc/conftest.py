@@ -33,6 +33,7 @@ CONFIGURATION = """
 engine: {clock: step, realtime_priority: 0}
 doors: {socket: {path: SOCKET}, http: false, dbus: false}
 media: {play_roots: [.], record_root: .}
+storage: {directory: state}
 graph:
   version: 1
   name: studio

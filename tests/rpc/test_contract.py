@@ -39,6 +39,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "graph.configure_node": {"id": "hum", "config": {"frequency": 60}, "dry_run": True},
     "graph.replace_node": {"id": "eq", "type": "gain", "dry_run": True},
     "graph.rename_node": {"id": "hum", "label": "Hum", "dry_run": True},
+    "graph.rename_graph": {"name": "Evening", "dry_run": True},
     "graph.move_node": {"id": "hum", "x": 1, "y": 2, "dry_run": True},
     "graph.bypass_node": {"id": "hum", "bypass": True, "dry_run": True},
     "nodes.templates": {},

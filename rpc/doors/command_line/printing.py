@@ -81,13 +81,20 @@ def runtime_status(result: Mapping[str, Any]) -> str:
         ("format", f"{result['sample_rate']} Hz, blocks of {result['block_frames']} frames, clock {result['clock']}"),
         ("load", f"{100 * result['load']:.1f} %"),
         ("late blocks", str(late or "none")),
+        ("storage", storage_text(result["storage"])),
     ]
     lines = aligned(rows)
+    lines += [f"note: {note}" for note in result["storage"]["notes"]]
     troubled = result["not_running"]
     if troubled:
         lines += ["", "nodes not running"]
         lines += aligned([(node["id"], node["type"], node["state"], node["message"]) for node in troubled], "  ")
     return "\n".join(lines)
+
+
+def storage_text(storage: Mapping[str, Any]) -> str:
+    words = {"ok": "ok", "off": "off: nothing outlives the daemon", "refusing": "refusing changes"}[storage["state"]]
+    return f"{words}: {storage['message']}" if storage["message"] else words
 
 
 def clock_text(seconds: float) -> str:
