@@ -35,12 +35,17 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     frame: int | None = None
 
     @property
+    def is_step(self) -> bool:
+        """Whether it counts for undo and redo: not where nothing came of it."""
+        return bool(self.changes) or self.kind != "edit"
+
+    @property
     def step(self) -> Step:
         return Step(self.revision, self.author, self.kind, self.of)
 
 
 class Step(NamedTuple):
-    """An entry as far as undo and redo need to know it; only those that changed something."""
+    """An entry as far as undo and redo need to know it."""
 
     revision: int
     author: str

@@ -66,7 +66,7 @@ class History:
 
     def add(self, entry: Entry) -> None:
         self._hold(entry)
-        if entry.changes:
+        if entry.is_step:
             self._steps.append(entry.step)
             self.stacks.add(entry.step)
 
@@ -84,6 +84,11 @@ class History:
         while self._steps and self._steps[-1].revision >= revision:
             self._steps.pop()
         self.stacks = Stacks(self._steps)
+
+    @property
+    def known(self) -> set[int]:
+        """The revisions of which it is known whether they are undone."""
+        return {step.revision for step in self._steps if step.kind != "undo"}
 
     def entry(self, revision: int) -> Entry | None:
         """The one of this revision, if it is at hand."""

@@ -36,7 +36,8 @@ from tonnetz.daemon.graph.rules import Limits as GraphLimits
 from tonnetz.daemon.graph.transaction import apply_edits
 from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.session import Session
-from tonnetz.daemon.settings import parse_settings
+from tonnetz.daemon.settings import Settings, StorageSettings, parse_settings
+from tonnetz.daemon.startup import begin
 from tonnetz.rpc.doors.command_line.program import program
 from tonnetz.rpc.doors.json_rpc import JsonRpc
 from tonnetz.rpc.doors.json_rpc import Limits as MessageLimits
@@ -208,10 +209,14 @@ class Listener:
 
 @pytest.fixture
 async def session(tmp_path: Path) -> AsyncIterator[Session]:
-    """The demo's graph, on the step clock; there is no sound in its folder."""
+    """The demo's graph, on the step clock; there is no sound in its folder. Something was undone, and there is a snapshot."""
     media = MediaRoots(play_roots=(tmp_path,), record_root=tmp_path)
     session = Session(clock="step", media=media)
-    await session.load(demo_document(), caller=CALLER)
+    await begin(session, Settings(storage=StorageSettings(directory=str(tmp_path / "state")), graph=demo_document()))
+    for name in ("noon", "night"):
+        await session.apply(edits_from_plain([{"rename_graph": {"name": name}}]), caller=CALLER)
+    for name, params in (("snapshots.save", {"name": "evening"}), ("history.undo", {})):
+        await load_methods()[name].run(Call(session, CALLER), params)
     yield session
     await session.close()
 

@@ -73,7 +73,7 @@ def insert_entries(connection: sqlite3.Connection, run: int, rows: Sequence[tupl
         values: list[Any] = []
         for entry, text in some:
             values += (entry.revision, run, entry.frame, entry.author, entry.kind, entry.of)
-            values += (bool(entry.changes), len(text), zlib.crc32(text), text)
+            values += (entry.is_step, len(text), zlib.crc32(text), text)
         places = ", ".join([_ROW] * len(some))
         connection.execute(f"INSERT INTO transactions ({_COLUMNS}) VALUES {places}", values)  # noqa: S608
 
@@ -101,7 +101,7 @@ def entries(connection: sqlite3.Connection, forms: Forms, where: str, values: It
 
 
 def steps(connection: sqlite3.Connection) -> list[Step]:
-    """All entries that changed something, oldest first."""
+    """What undo and redo go by, oldest first."""
     found = connection.execute("SELECT revision, author, kind, of FROM transactions WHERE effective ORDER BY revision")
     return [Step(*row) for row in found]
 

@@ -47,6 +47,17 @@ def restore(connection: sqlite3.Connection, forms: Forms) -> Restored:
         raise Damaged(str(error)) from error
 
 
+def graph_at(connection: sqlite3.Connection, forms: Forms, revision: int) -> Graph | None:
+    """The graph as it was at a revision. None: that is no longer kept. Raises Unreadable, sqlite3.Error."""
+    found = connection.execute(
+        "SELECT revision, graph FROM graphs WHERE revision <= ? ORDER BY revision DESC LIMIT 1", (revision,)
+    ).fetchone()
+    if found is None:
+        return None
+    since = entries(connection, forms, "revision > ? AND revision <= ? ORDER BY revision", (found[0], revision))
+    return travelled(forms.unpacked(found[1]), (change for entry in since for change in entry.changes))
+
+
 def _oldest_at_hand(connection: sqlite3.Connection) -> int:
     """The first revision of those that are given back whole."""
     size, oldest = 0, 0

@@ -237,11 +237,11 @@ class Writer(threading.Thread):
         if stale:
             self._listener.lost(stale, self._trouble or "an earlier change could not be kept", self._epoch)
         fresh = [record for record in records if record.epoch == self._epoch]
-        idle = not jobs and not self._trouble
-        if fresh or (self._frames and (idle or self._ends)):
+        tasks = [job for job in jobs if isinstance(job, Task)]
+        if fresh or (self._frames and not self._trouble and (not jobs or tasks or self._ends)):
             self._keep(fresh)
         self._busy = len(fresh) > 1
-        for task in (job for job in jobs if isinstance(job, Task)):
+        for task in tasks:
             self._do(task)
         self._look_after()
 

@@ -107,7 +107,7 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
-NOUNS = ("graph", "nodes", "runtime", "events", "system", "rpc")  # those to come go last
+NOUNS = ("graph", "history", "snapshots", "nodes", "runtime", "events", "system", "rpc")  # those to come go last
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
 
 

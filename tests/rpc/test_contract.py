@@ -42,6 +42,15 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "graph.rename_graph": {"name": "Evening", "dry_run": True},
     "graph.move_node": {"id": "hum", "x": 1, "y": 2, "dry_run": True},
     "graph.bypass_node": {"id": "hum", "bypass": True, "dry_run": True},
+    "graph.diff": {"base": 1},
+    "history.list": {"limit": 3, "details": True},
+    "history.undo": {},
+    "history.redo": {},
+    "history.revert": {"revision": 1},
+    "snapshots.list": {},
+    "snapshots.save": {"name": "evening", "replace": True},
+    "snapshots.load": {"name": "evening", "dry_run": True},
+    "snapshots.delete": {"name": "evening"},
     "nodes.templates": {},
     "nodes.schema": {"type": "gain"},
     "rpc.discover": {},
@@ -55,6 +64,13 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "system.version": {},
     "system.describe": {},
     "system.health": {},
+}
+# What has to be done before, for there to be something to act on.
+BEFORE: dict[str, tuple[str, dict[str, Any]]] = {
+    "history.undo": ("graph.rename_graph", {"name": "To be undone"}),
+    "history.redo": ("history.undo", {}),
+    "snapshots.load": ("snapshots.save", {"name": "evening", "replace": True}),
+    "snapshots.delete": ("snapshots.save", {"name": "evening", "replace": True}),
 }
 BAD: list[Any] = [
     None,
@@ -124,6 +140,9 @@ def test_every_method_is_tried() -> None:
 @pytest.mark.parametrize("method", ACCEPTED)
 def test_what_is_accepted_gives_what_was_promised(client: Client, method: str) -> None:
     graph = client.call("graph.export", format="json")
+    if method in BEFORE:
+        name, params = BEFORE[method]
+        client.call(name, **params)
     result = outcome(client, method, ACCEPTED[method])
     assert not isinstance(result, Refused), result
     described = next(entry for entry in DOCUMENT["methods"] if entry["name"] == method)

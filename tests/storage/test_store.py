@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from tonnetz.daemon.graph.mending import mended
 from tonnetz.daemon.graph.model import Graph
+from tonnetz.daemon.graph.rules import Limits
 from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
 from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
-from tonnetz.daemon.startup import mended
 from tonnetz.daemon.storage import journal, schema, writer
 from tonnetz.daemon.storage.database import FILE
 from tonnetz.daemon.storage.store import StorageUnusable
@@ -242,7 +243,6 @@ async def test_damage_found_while_it_runs_costs_nothing(tmp_path: Path) -> None:
 
 def test_what_the_types_of_today_do_not_know_is_left_out() -> None:
     catalogue, _ = load_catalogue()
-    limits = Session.__init__.__globals__["Limits"]()
     old = msgspec.json.decode(
         b'{"name": "old", "nodes": {"a": {"id": "a", "type": "tone", "config": {"level_db": 99, "frequency": 50}},'
         b'"b": {"id": "b", "type": "theremin", "config": {}}, "c": {"id": "c", "type": "null_output", "config": {}}},'
@@ -250,7 +250,7 @@ def test_what_the_types_of_today_do_not_know_is_left_out() -> None:
         b'"a.out:c.in": {"source": "a.out", "target": "c.in"}}}',
         type=Graph,
     )
-    graph, notes = mended(old, catalogue, limits)
+    graph, notes = mended(old, catalogue, Limits())
     assert set(graph.nodes) == {"a", "c"} and set(graph.connections) == {"a.out:c.in"}
     assert graph.nodes["a"].config["frequency"] == 50 and graph.nodes["a"].config["level_db"] <= 0
     assert len(notes) == 2 and "level_db" in notes[0] + notes[1] and "theremin" in notes[0] + notes[1]

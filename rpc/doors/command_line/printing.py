@@ -12,8 +12,11 @@ from typing import Any
 
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.rpc.methods.graph import Validation
+from tonnetz.rpc.methods.graph_diff import Differences
+from tonnetz.rpc.methods.history import HistoryEntry
 from tonnetz.rpc.methods.nodes import ConfigSchema, Template
 from tonnetz.rpc.methods.runtime import RuntimeStatus
+from tonnetz.rpc.methods.snapshots import SnapshotView
 
 from .terminal import aligned, counted, problem_text
 from .words import spelled
@@ -156,9 +159,46 @@ def range_text(prop: Mapping[str, Any]) -> str:
     return "text" if kind == "string" else f"{kind}{unit}"
 
 
+def history(result: Sequence[Mapping[str, Any]]) -> str:
+    """Newest first, as the method gives it: what, when, who, and which places."""
+    rows = []
+    for entry in result:
+        places = ", ".join(entry["changed"][:3]) + (", …" if entry["changes"] > 3 else "")
+        words = f"{entry['label']}: {places}" if entry["label"] and places else entry["label"] or places or "nothing"
+        undone = " (undone)" if entry["undone"] else ""
+        rows.append((str(entry["revision"]), entry["time"], entry["author"], f"{words}{undone}"))
+    return "\n".join(aligned(rows, width=shutil.get_terminal_size().columns)) or "nothing was changed yet"
+
+
+def snapshots(result: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (one["name"], one["time"], one["author"], f"revision {one['revision']}", counted(one["nodes"], "node"))
+        for one in result
+    ]
+    return "\n".join(aligned(rows)) or "There are none; `tonnetz snapshot NAME` takes one."
+
+
+def differences(result: Mapping[str, Any]) -> str:
+    """`+` came, `-` went, else from what to what."""
+    marks = {"node_added": "+", "connected": "+", "node_removed": "-", "disconnected": "-"}
+    lines = []
+    for change in result["changes"]:
+        mark = marks.get(change["kind"], "~")
+        ends = (change["before"], change["after"])
+        if change["kind"] == "node_replaced":
+            ends = (change["before"]["type"], change["after"]["type"])
+        lines.append(
+            f"{mark} {change['place']}" + (f": {spelled(ends[0])} → {spelled(ends[1])}" if mark == "~" else "")
+        )
+    return "\n".join(lines) or "no difference"
+
+
 PRINTERS: dict[Any, Callable[[Any], str]] = {
     Validation: validation,
     RuntimeStatus: runtime_status,
     list[Template]: templates,
     ConfigSchema: config_schema,
+    list[HistoryEntry]: history,
+    list[SnapshotView]: snapshots,
+    Differences: differences,
 }
