@@ -16,6 +16,7 @@ EventName = Literal[
     "node_state_changed",
     "transaction_applied",
     "runtime_changed",
+    "presence_changed",
     "log",
 ]
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from .entry import Entry, Step
+from .graph.difference import Change
 from .graph.secrecy import veiled_edits
 from .graph.spec import Catalogue
 
@@ -108,12 +109,17 @@ class History:
             found.appendleft(entry)
         return list(found)
 
+    def changes(self, since: int) -> list[Change]:
+        """All that changed after a revision, as far as it is at hand."""
+        return [change for entry in self.since(since) for change in entry.changes]
+
     def describe_since(self, revision: int, catalogue: Catalogue) -> list[dict[str, Any]]:
         """The same as plain data, for a conflict's answer; no secrets."""
         return [
             {
                 "revision": entry.revision,
                 "author": entry.author,
+                "origin": entry.origin,
                 "label": entry.label,
                 "edits": msgspec.to_builtins(veiled_edits(entry.edits, catalogue)),
             }

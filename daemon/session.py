@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import msgspec
 
+from .acceptance import accept
 from .caller import Caller
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
@@ -37,6 +38,7 @@ from .graph.transaction import Accepted, apply_edits
 from .history import History
 from .keeping import Keeping, entry_of
 from .node_catalogue import OutsideType, load_catalogue
+from .presence import Presence
 from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
@@ -64,6 +66,7 @@ class Session:
         self.graph = Graph()
         self.revision = 0
         self.events = Hub()
+        self.presence = Presence(self.events)
         self.history = History()
         self.keeping = Keeping(self._take_back)
         self.limits = Limits()
@@ -119,7 +122,7 @@ class Session:
         type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves.
         `kind` and `of` are what the history says of it (daemon/entry.py).
         """
-        accepted = self._accept(edits, base_revision, strict)
+        accepted = accept(self, edits, base_revision, strict)
         self._check_outside(accepted)
         fresh = frozenset(edit.id for edit in edits if isinstance(edit, AddNode) and edit.id is not None)
         if dry_run:
@@ -186,26 +189,6 @@ class Session:
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
         return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
-
-    def _accept(self, edits: Sequence[AnyEdit], base_revision: int | None, strict: bool) -> Accepted:
-        stale = base_revision is not None and base_revision != self.revision
-        between = (
-            self.history.describe_since(base_revision, self.catalogue) if stale and base_revision is not None else []
-        )
-        if base_revision is not None and base_revision > self.revision:
-            message = f"The graph is at revision {self.revision}; there is no revision {base_revision} yet."
-            raise Refusal("conflict", message, revision=self.revision)
-        moved = f"The graph went from revision {base_revision} to {self.revision} meanwhile"
-        if stale and strict:
-            message = f"{moved}. Look at the changes and try again."
-            raise Refusal("conflict", message, revision=self.revision, changes=between)
-        try:
-            return apply_edits(self.graph, edits, self.catalogue, self.limits)
-        except Refusal as refusal:
-            if not stale:
-                raise
-            message = f"The edits no longer hold. {moved}. {refusal.message}"
-            raise Refusal("conflict", message, refusal.problems, revision=self.revision, changes=between) from refusal
 
     def _check_outside(self, accepted: Accepted) -> None:
         """Asks the outside of each node whose configuration is new whether it could work by it, before it is made."""

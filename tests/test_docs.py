@@ -200,7 +200,7 @@ def test_both_ways_of_writing_edits_say_the_same() -> None:
 class Listener:
     """A connection that lasts, as far as methods are concerned."""
 
-    def subscribe(self, names: Sequence[str] | None) -> None:
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
         pass
 
     def unsubscribe(self) -> None:

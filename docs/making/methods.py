@@ -54,6 +54,10 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         (*CHANGED, "frame", "label"),
         "After the events of its changes: the transaction as a whole.",
     ),
+    "presence_changed": (
+        ("client", "author", "origin", "nick", "cursor", "selection", "editing", "present"),
+        "Somebody came, moved, or has something else in hand; with `present: false` they are gone.",
+    ),
     "runtime_changed": (("state", "frame"), "The engine is `stopped`, `running` or `paused`."),
     "log": (
         ("level", "message", "frame"),
@@ -97,6 +101,7 @@ KINDS: Mapping[str, str] = {
     "unknown_connection": "no such connection",
     "not_found": "no such group of users",
     "id_taken": "a node of this id is there",
+    "stale_place": "a place in a list that has other records than at the base revision",
     "duplicate": "it is there already",
     "direction": "an input where an output is meant, or the other way round",
     "type_mismatch": "audio into control, or the other way round",
@@ -107,7 +112,17 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
-NOUNS = ("graph", "history", "snapshots", "nodes", "runtime", "events", "system", "rpc")  # those to come go last
+NOUNS = (
+    "graph",
+    "history",
+    "snapshots",
+    "nodes",
+    "runtime",
+    "events",
+    "presence",
+    "system",
+    "rpc",
+)  # those to come go last
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
 
 
@@ -142,7 +157,7 @@ def in_order() -> list[Method]:
 def _method(method: Method, described: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"### {method.name}", "", *_signature(method, described), "", method.text, "")
     facts = [f"Role: {method.role}."]
-    if method.name.startswith("events."):
+    if method.name.startswith("events.") or method.name == "presence.set":
         facts.append("Needs a connection that lasts.")
     facts.append(f"Errors: {_errors_in_words(method)}.")
     yield " ".join(facts)

@@ -18,6 +18,7 @@ from tonnetz.daemon.problems import Problem, Refusal, refuse
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from .presence import hinted
 
 Document = Annotated[dict[str, Any], Meta(description="a graph document: version, name, nodes, connections")]
 DocumentText = Annotated[str, Meta(max_length=TEXT_LIMIT, description="a graph document as YAML or JSON text")]
@@ -131,8 +132,9 @@ async def apply(
     """
     from tonnetz.daemon.graph.document import edits_from_plain  # not needed to declare the method
 
-    return await call.session.apply(
-        edits_from_plain(edits),
+    read_edits = edits_from_plain(edits)
+    receipt = await call.session.apply(
+        read_edits,
         caller=call.caller,
         base_revision=base_revision,
         strict=strict,
@@ -140,6 +142,7 @@ async def apply(
         label=label,
         dry_run=dry_run,
     )
+    return hinted(call, receipt, read_edits)
 
 
 @method("graph.validate", role="viewer", shell=Shell("validate <text:file>", example="tonnetz validate studio.yaml"))

@@ -34,6 +34,7 @@ from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
 from .graph import BaseRevision, DryRun, FadeMs, Strict
+from .presence import hinted
 
 Config = Annotated[dict[str, Any], Meta(description="parameters by name; those left out keep their value or default")]
 Bypass = Annotated[bool, Meta(description="whether the node is passed by")]
@@ -263,9 +264,10 @@ async def one(
 ) -> Receipt:
     """Apply a single edit; problems are placed in the caller's params, who has sent no list of edits."""
     try:
-        return await call.session.apply(
+        receipt = await call.session.apply(
             [edit], caller=call.caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, dry_run=dry_run
         )
+        return hinted(call, receipt, [edit])
     except Refusal as refusal:
         if not refusal.problems:
             raise

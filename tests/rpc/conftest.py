@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import subprocess
@@ -18,9 +17,10 @@ import pytest
 from msgspec import Meta
 
 from tonnetz.daemon.events import Hub
+from tonnetz.daemon.presence import Presence
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
-from tonnetz.rpc.client import Client
+from tonnetz.rpc.client import Client, NotReached
 from tonnetz.rpc.doors.json_rpc import Limits
 from tonnetz.rpc.doors.unix_socket import UnixSocketDoor
 from tonnetz.rpc.method_table import Call, MethodTable
@@ -54,6 +54,7 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.events = Hub()
+        self.presence = Presence(self.events)
         self.revision = 0
         self.done: list[Any] = []
 
@@ -167,10 +168,17 @@ class Daemon:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         end = time.monotonic() + 30
-        while not os.path.exists(self.socket):
+        while not self.listens():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"tonnetzd did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
+
+    def listens(self) -> bool:
+        try:
+            self.client().close()
+        except NotReached:
+            return False
+        return True
 
     def client(self, timeout_s: float = 30.0) -> Client:
         return Client(self.socket, timeout_s)

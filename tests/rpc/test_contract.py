@@ -25,7 +25,7 @@ PARAMETERS = [(method["name"], parameter) for method in DOCUMENT["methods"] for 
 
 # Params that each method accepts, to be spoilt one by one.
 ACCEPTED: dict[str, dict[str, Any]] = {
-    "events.subscribe": {"names": ["log"]},
+    "events.subscribe": {"names": ["log"], "since": 1, "run": "another"},
     "events.unsubscribe": {},
     "graph.get": {},
     "graph.apply": {"edits": [{"add_node": {"type": "gain"}}], "dry_run": True},
@@ -51,6 +51,13 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "snapshots.save": {"name": "evening", "replace": True},
     "snapshots.load": {"name": "evening", "dry_run": True},
     "snapshots.delete": {"name": "evening"},
+    "presence.set": {
+        "nick": "Ann",
+        "cursor": {"x": 1, "y": 2},
+        "selection": ["hum"],
+        "editing": {"node_id": "hum", "param": "frequency"},
+    },
+    "presence.list": {},
     "nodes.templates": {},
     "nodes.schema": {"type": "gain"},
     "rpc.discover": {},
@@ -393,3 +400,48 @@ def test_a_daemon_told_to_stop_hangs_up_and_takes_its_socket_away(folder: Any) -
         with pytest.raises(NotReached, match="closed the connection"):
             client.call("system.version")
     assert not os.path.exists(daemon.socket)
+
+
+# ---- Several users ---------------------------------------------------------------------------------------------------
+
+
+def test_coming_back_after_a_broken_connection(client: Client, daemon: Any) -> None:
+    with daemon.client() as first:
+        begun = first.call("events.subscribe")
+    client.call("graph.rename_node", id="hum", label="While you were away")
+    with daemon.client() as again:
+        answer = again.call("events.subscribe", since=begun["seq"], run=begun["run"])
+        assert answer["replayed"] >= 2 and not answer["snapshot_needed"]
+        names = [next(again._coming_events())["method"] for _ in range(answer["replayed"])]
+        assert names[-2:] == ["parameter_changed", "transaction_applied"]
+        other = again.call("events.subscribe", since=begun["seq"], run="another")
+        assert other["snapshot_needed"] and other["replayed"] == 0
+        assert again.call("events.subscribe", since=2**50)["snapshot_needed"]
+
+
+def test_presence_hints_and_goes_with_the_connection(client: Client, daemon: Any) -> None:
+    with daemon.client() as listener, daemon.client() as ann:
+        events = listener.events(["presence_changed"])
+        ann.call("presence.set", nick="Ann", editing={"node_id": "hum", "param": "frequency"})
+        assert next(events)["params"]["present"] is True
+        assert [person["nick"] for person in client.call("presence.list")] == ["Ann"]
+        receipt = client.call("graph.configure_node", id="hum", config={"frequency": 60}, dry_run=True)
+        assert receipt["warnings"] == ["Ann has hum.frequency in hand."]
+        ann.close()
+        assert next(events)["params"]["present"] is False
+        assert client.call("presence.list") == []
+
+
+def test_the_last_writer_of_a_field_wins_and_places_in_lists_are_minded(client: Client) -> None:
+    base = client.call("runtime.status")["revision"]
+    client.call("graph.configure_node", id="eq", config={"bands": {"0": {"gain_db": 3, "q": 2}}})
+    edit = {"id": "eq", "config": {"bands": {"0": {"gain_db": 6}}}}
+    client.call("graph.configure_node", **edit, base_revision=base)
+    bands = next(node for node in client.call("graph.get")["nodes"] if node["id"] == "eq")["config"]["bands"]
+    assert (bands[0]["gain_db"], bands[0]["q"]) == (6, 2)
+    client.call("graph.configure_node", id="eq", config={"bands": [{}, *bands]})
+    with pytest.raises(Refused, match="other records by now") as refused:
+        client.call("graph.configure_node", **edit, base_revision=base)
+    assert refused.value.name == "conflict" and len(refused.value.data["changes"]) == 3
+    assert refused.value.problems[0]["where"] == "config.bands"
+    client.call("graph.configure_node", **edit)
