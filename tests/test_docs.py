@@ -215,7 +215,11 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     await begin(session, Settings(storage=StorageSettings(directory=str(tmp_path / "state")), graph=demo_document()))
     for name in ("noon", "night"):
         await session.apply(edits_from_plain([{"rename_graph": {"name": name}}]), caller=CALLER)
-    for name, params in (("snapshots.save", {"name": "evening"}), ("history.undo", {})):
+    for name, params in (
+        ("snapshots.save", {"name": "evening"}),
+        ("templates.save", {"name": "channel", "nodes": ["eq", "mix"]}),
+        ("history.undo", {}),
+    ):
         await load_methods()[name].run(Call(session, CALLER), params)
     yield session
     await session.close()

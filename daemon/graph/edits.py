@@ -21,6 +21,7 @@ TypeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="n
 Label = Annotated[str, Meta(max_length=LABEL_MAXIMUM)]
 GraphName = Annotated[str, Meta(max_length=NAME_MAXIMUM)]
 Strategy = Literal["fade", "immediate", "bridge"]
+Wiring = Literal["inside", "inputs", "all"]  # of copies; copying.py says what each means
 Coordinate = Annotated[float, Meta(ge=-CANVAS, le=CANVAS)]  # bounded, so that NaN and infinity are refused
 
 

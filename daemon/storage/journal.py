@@ -110,11 +110,11 @@ def insert_graph(connection: sqlite3.Connection, revision: int, packed: bytes) -
     connection.execute("INSERT OR REPLACE INTO graphs VALUES (?, ?)", (revision, packed))
 
 
-def insert_snapshots(connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
-    """Named snapshots as they were read from another database."""
+def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Rows as they were read from another database."""
     for row in rows:
         places = ", ".join("?" * len(row))
-        connection.execute(f"INSERT OR IGNORE INTO snapshots VALUES ({places})", row)  # noqa: S608
+        connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)  # noqa: S608
 
 
 def since_graph(connection: sqlite3.Connection) -> list[int]:

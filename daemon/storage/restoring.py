@@ -70,19 +70,22 @@ def _oldest_at_hand(connection: sqlite3.Connection) -> int:
     return oldest
 
 
-def salvage(folder: Path, forms: Forms) -> tuple[Restored, list[Row]]:
-    """The newest whole graph in a damaged database, as far as transactions after it can be read; and the rows of
-    `snapshots` that can."""
+NAMED = ("snapshots", "templates")  # tables whose rows stand for themselves
+
+
+def salvage(folder: Path, forms: Forms) -> tuple[Restored, dict[str, list[Row]]]:
+    """The newest whole graph in a damaged database, as far as transactions after it can be read; and the rows of the
+    tables in `NAMED` that can."""
     notes: list[str] = []
     try:
         connection = open_to_read(folder)
     except sqlite3.Error as error:
-        return Restored(notes=(f"nothing of it can be read: {words(error)}",)), []
+        return Restored(notes=(f"nothing of it can be read: {words(error)}",)), {}
     with contextlib.closing(connection):
         base = _newest_graph(connection, forms)
-        snapshots = _readable(connection, "SELECT * FROM snapshots")
+        named = {table: _readable(connection, f"SELECT * FROM {table}") for table in NAMED}  # noqa: S608
         if base is None:
-            return Restored(notes=("it holds no graph that can be read",)), snapshots
+            return Restored(notes=("it holds no graph that can be read",)), named
         graph, revision = base
         count = 0
         try:
@@ -90,7 +93,7 @@ def salvage(folder: Path, forms: Forms) -> tuple[Restored, list[Row]]:
                 graph, revision, count = travelled(graph, entry.changes), entry.revision, count + 1
         except (Unreadable, sqlite3.Error) as error:
             notes.append(f"transactions after revision {revision} can't be read: {words(error)}")
-        return Restored(graph, revision, notes=tuple(notes)), snapshots
+        return Restored(graph, revision, notes=tuple(notes)), named
 
 
 def _newest_graph(connection: sqlite3.Connection, forms: Forms) -> tuple[Graph, int] | None:

@@ -44,5 +44,16 @@ CREATE TABLE pulse (id INTEGER PRIMARY KEY, beats INTEGER NOT NULL);
 INSERT INTO pulse VALUES (1, 0);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+# Parts of graphs under names.
+TEMPLATES = """
+CREATE TABLE templates (
+    name TEXT PRIMARY KEY,
+    help TEXT NOT NULL,
+    time_ns INTEGER NOT NULL,
+    author TEXT NOT NULL,
+    part BLOB NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, TEMPLATES)
 VERSION = len(MIGRATIONS)

@@ -182,7 +182,7 @@ class Writer(threading.Thread):
             self._connection.close()
             self._connection = None
         aside = set_aside(self._folder)
-        restored, snapshots = salvage(aside, self._forms)
+        restored, named = salvage(aside, self._forms)
         message = f"The stored graph was damaged ({why}). The database was set aside in {aside}."
         if restored.graph is None:
             message += f" Of the graph {'; '.join(restored.notes)}."
@@ -192,7 +192,8 @@ class Writer(threading.Thread):
         with transaction(self._database):
             graph = restored.graph or Graph()
             journal.insert_graph(self._database, restored.revision, self._forms.packed(graph))
-            journal.insert_snapshots(self._database, snapshots)
+            for table, rows in named.items():
+                journal.insert_rows(self._database, table, rows)
         self._forms.secrets.save()
         self._note_run(restored.revision)
         return restored._replace(notes=(message, *restored.notes))

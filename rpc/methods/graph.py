@@ -179,14 +179,17 @@ async def validate(
 async def export(call: Call, format: DocumentFormat = "yaml") -> str:
     """Give the graph as a document in YAML or JSON.
 
-    It says what is set other than by default, and no secrets; `graph.import` takes it back.
+    It says what is set other than by default, and no secrets; `graph.import` takes it back. Nodes stand in the order
+    sound flows, each on a line of its own where it fits, so that the same graph is always the same text.
     """
     import asyncio
 
-    from tonnetz.daemon.document_text import write_text
+    from tonnetz.daemon.document_text import write_document
     from tonnetz.daemon.graph.document import to_document
+    from tonnetz.daemon.graph.ordering import in_order
 
-    return await asyncio.to_thread(write_text, to_document(call.session.graph, call.session.catalogue), format)
+    graph, catalogue = call.session.graph, call.session.catalogue
+    return await asyncio.to_thread(lambda: write_document(to_document(in_order(graph), catalogue), format))
 
 
 @method(

@@ -58,6 +58,11 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "editing": {"node_id": "hum", "param": "frequency"},
     },
     "presence.list": {},
+    "graph.clone": {"nodes": ["eq"], "wiring": "inputs", "dry_run": True},
+    "templates.list": {},
+    "templates.save": {"name": "channel", "nodes": ["eq", "mix"], "help": "A strip", "replace": True},
+    "templates.insert": {"name": "channel", "x": 10, "dry_run": True},
+    "templates.delete": {"name": "channel"},
     "nodes.templates": {},
     "nodes.schema": {"type": "gain"},
     "rpc.discover": {},
@@ -73,11 +78,16 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "system.health": {},
 }
 # What has to be done before, for there to be something to act on.
-BEFORE: dict[str, tuple[str, dict[str, Any]]] = {
-    "history.undo": ("graph.rename_graph", {"name": "To be undone"}),
-    "history.redo": ("history.undo", {}),
-    "snapshots.load": ("snapshots.save", {"name": "evening", "replace": True}),
-    "snapshots.delete": ("snapshots.save", {"name": "evening", "replace": True}),
+CHANGED = ("graph.rename_graph", {"name": "To be undone"})
+SNAPSHOT = ("snapshots.save", {"name": "evening", "replace": True})
+TEMPLATE = ("templates.save", {"name": "channel", "nodes": ["eq"], "replace": True})
+BEFORE: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "history.undo": [CHANGED],
+    "history.redo": [CHANGED, ("history.undo", {})],
+    "snapshots.load": [SNAPSHOT],
+    "snapshots.delete": [SNAPSHOT],
+    "templates.insert": [TEMPLATE],
+    "templates.delete": [TEMPLATE],
 }
 BAD: list[Any] = [
     None,
@@ -147,8 +157,7 @@ def test_every_method_is_tried() -> None:
 @pytest.mark.parametrize("method", ACCEPTED)
 def test_what_is_accepted_gives_what_was_promised(client: Client, method: str) -> None:
     graph = client.call("graph.export", format="json")
-    if method in BEFORE:
-        name, params = BEFORE[method]
+    for name, params in BEFORE.get(method, ()):
         client.call(name, **params)
     result = outcome(client, method, ACCEPTED[method])
     assert not isinstance(result, Refused), result

@@ -20,7 +20,7 @@ from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
 from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
-from tonnetz.daemon.storage import journal, schema, writer
+from tonnetz.daemon.storage import database, journal, schema, writer
 from tonnetz.daemon.storage.database import FILE
 from tonnetz.daemon.storage.store import StorageUnusable
 
@@ -329,3 +329,35 @@ async def test_secrets_lie_apart_and_come_back(tmp_path: Path) -> None:
             assert not any(secret in text for secret in (b"hunter2", b"opensesame", b"swordfish", b"tiger")), file
     async with session(tmp_path, catalogue=catalogue) as again:
         assert again.graph == graph
+
+
+# ---- Older versions --------------------------------------------------------------------------------------------------
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    script = (Path(__file__).parent / "version_1.sql").read_text()
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.executescript(script)
+    connection.close()
+    async with session(tmp_path) as made:
+        assert made.keeping.status.notes == ()
+        assert made.graph.name == "night" and set(made.graph.nodes) == {"hum", "mix", "bass"}
+        assert levels(made, ["hum"]) == {"hum": -6.0} and made.graph.nodes["hum"].label == "Mains"
+        assert [entry.label for entry in made.history.since(0)] == ["start", "Softer", "", ""]
+        assert made.history.stacks.undoable == {"configuration": [1], "ann": [2, 4], "bob": [3]}
+        assert rows(tmp_path, "SELECT name FROM snapshots") == [("evening",)]
+        assert rows(tmp_path, "SELECT * FROM templates") == []
+    assert rows(tmp_path, "PRAGMA user_version") == [(schema.VERSION,)]
+
+
+async def test_a_step_that_fails_leaves_the_version_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with session(tmp_path, DOCUMENT):
+        pass
+    broken = (*schema.MIGRATIONS, "CREATE TABLE half (id INTEGER); CREATE TABLE half (id INTEGER)")
+    monkeypatch.setattr(database, "MIGRATIONS", broken)
+    monkeypatch.setattr(database, "VERSION", len(broken))
+    with pytest.raises(StorageUnusable, match="half already exists"):
+        async with session(tmp_path):
+            pass
+    assert rows(tmp_path, "PRAGMA user_version") == [(schema.VERSION,)]
+    assert rows(tmp_path, "SELECT name FROM sqlite_master WHERE name = 'half'") == []

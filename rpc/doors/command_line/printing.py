@@ -17,6 +17,7 @@ from tonnetz.rpc.methods.history import HistoryEntry
 from tonnetz.rpc.methods.nodes import ConfigSchema, Template
 from tonnetz.rpc.methods.runtime import RuntimeStatus
 from tonnetz.rpc.methods.snapshots import SnapshotView
+from tonnetz.rpc.methods.templates import TemplateView
 
 from .terminal import aligned, counted, problem_text
 from .words import spelled
@@ -178,6 +179,11 @@ def snapshots(result: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(aligned(rows)) or "There are none; `tonnetz snapshot NAME` takes one."
 
 
+def saved_templates(result: Sequence[Mapping[str, Any]]) -> str:
+    rows = [(one["name"], ", ".join(node["id"] for node in one["nodes"]), one["help"]) for one in result]
+    return "\n".join(aligned(rows)) or "There are none; `tonnetz call templates.save name=… nodes=[…]` makes one."
+
+
 def differences(result: Mapping[str, Any]) -> str:
     """`+` came, `-` went, else from what to what."""
     marks = {"node_added": "+", "connected": "+", "node_removed": "-", "disconnected": "-"}
@@ -200,5 +206,6 @@ PRINTERS: dict[Any, Callable[[Any], str]] = {
     ConfigSchema: config_schema,
     list[HistoryEntry]: history,
     list[SnapshotView]: snapshots,
+    list[TemplateView]: saved_templates,
     Differences: differences,
 }

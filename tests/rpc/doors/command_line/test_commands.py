@@ -204,7 +204,7 @@ def test_files_that_cannot_be_read(type_in: Type, tmp_path: Path) -> None:
 def test_export_import_and_validate(type_in: Type, daemon: Any, tmp_path: Path) -> None:
     file = tmp_path / "studio.yaml"
     file.write_text(type_in("export")[1])
-    assert file.read_text().startswith("version: 1\nname: studio\nnodes:\n- id: hum\n")
+    assert file.read_text().startswith("version: 1\nname: studio\n\nnodes:\n  - {id: hum, type: tone, config:")
     before = graph(daemon)
     type_in("rm", "eq")
     status, output, _ = type_in("import", str(file), "--fade-ms", "50")
