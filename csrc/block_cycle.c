@@ -17,7 +17,7 @@ void tz_adopt_waiting(struct tz_engine *engine)
 		struct tz_commit *commit = tz_queue_pop(&engine->incoming);
 		if (!commit)
 			return;
-		tz_commit_adopt(commit, &engine->plan, engine->frame);
+		tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);
 		tz_queue_push(&engine->outgoing, commit); /* has room: see `outstanding` */
 		atomic_fetch_add_explicit(&engine->telemetry.commits, 1, memory_order_relaxed);
 		engine->telemetry.ring_the_bell = true;
@@ -62,4 +62,14 @@ void tz_nudge_endpoints(struct tz_engine *engine)
 {
 	for (uint32_t i = 0; engine->plan && i < engine->plan->ring_count; i++)
 		tz_ring_nudge(engine->plan->ring_nodes[i]->shape.ring);
+}
+
+void tz_tell_pace(const struct tz_engine *engine, double frames, int64_t time_ns)
+{
+	for (uint32_t i = 0; engine->plan && i < engine->plan->ring_count; i++) {
+		const struct tz_node *node = engine->plan->ring_nodes[i];
+		struct tz_ring *ring = node->shape.ring;
+		const uint64_t moved = node->shape.output_count > 0 ? tz_ring_frames_read(ring) : tz_ring_frames_written(ring);
+		tz_moment_tell(&tz_ring_pace(ring)->engine, (struct tz_moment){(double)moved + frames, time_ns});
+	}
 }

@@ -52,7 +52,7 @@ def compile_flags(profile: str) -> list[str]:
 def link_flags(profile: str) -> list[str]:
     """What the linker is told. Sections that nothing refers to stay: the list of node types is one."""
     sanitizer = [flag for flag in PROFILE_FLAGS[profile].split() if flag.startswith("-fsanitize=")]
-    return ["-pthread", "-lm", "-Wl,--no-gc-sections", *sanitizer]
+    return ["-pthread", "-lasound", "-lm", "-Wl,--no-gc-sections", *sanitizer]
 
 
 def c_sources() -> list[Path]:

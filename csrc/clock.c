@@ -1,6 +1,7 @@
-/* [audio] The clocks that drive blocks: the internal timer, and the freewheel that runs as fast as the endpoints allow. */
+/* [audio] The clocks that drive blocks: the timer, a sound card in its place, and the freewheel that runs as fast as the endpoints allow. */
 #include "engine.h"
 #include "realtime.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -62,45 +63,121 @@ static void step_down(struct tz_engine *engine, const struct watch *watch)
 	tz_telemetry_post(&engine->telemetry, TZ_EVENT_STEPPED_DOWN, 0, engine->frame, (double)watch->hogged * 1e-9);
 }
 
-static void run_internal(struct tz_engine *engine)
+/* ---- A card as the clock ---- */
+
+/* The ring of the card that is the clock, while that runs. */
+static struct tz_ring *pacing_ring(const struct tz_engine *engine)
+{
+	struct tz_ring *ring = engine->pacer ? engine->pacer->shape.ring : NULL;
+	return ring && atomic_load_explicit(&tz_ring_pace(ring)->alive, memory_order_acquire) ? ring : NULL;
+}
+
+static double ready_seconds(const struct tz_engine *engine, struct tz_ring *ring)
+{
+	return atomic_load_explicit(&tz_ring_pace(ring)->target, memory_order_relaxed) / engine->sample_rate;
+}
+
+/* Waits until the card wants a block. False: it does not run, or has not moved for so long that the timer takes over, until it does. */
+static bool await_card(struct tz_engine *engine, const struct tz_ring **given_up)
+{
+	struct tz_ring *ring = pacing_ring(engine);
+	if (!ring)
+		return false;
+	bool (*const ready)(const struct tz_ring *, uint32_t) = engine->pacer->shape.output_count > 0 ? tz_ring_can_pull : tz_ring_wants_block;
+	const int64_t deadline = tz_clock_ns(CLOCK_MONOTONIC) + CATCH_UP_LIMIT_NS + (int64_t)(2e9 * ready_seconds(engine, ring));
+	while (!ready(ring, engine->block_frames)) {
+		if (*given_up == ring || pacing_ring(engine) != ring || atomic_load_explicit(&engine->stop, memory_order_relaxed))
+			return false;
+		if (tz_clock_ns(CLOCK_MONOTONIC) > deadline) {
+			*given_up = ring;
+			return false;
+		}
+		tz_ring_await_outside(ring, ready, engine->block_frames, 20000000); /* 20 ms at a time, so that a stop is seen soon */
+	}
+	*given_up = NULL;
+	return pacing_ring(engine) == ring; /* a ring that closes is ready as well */
+}
+
+/* A block that the card asked for. It is late when it was not there before the card had used up what was ready. */
+static int64_t run_for_card(struct tz_engine *engine)
+{
+	struct tz_ring *ring = engine->pacer->shape.ring;
+	const bool captures = engine->pacer->shape.output_count > 0;
+	const struct tz_moment asked = tz_moment_read(&tz_ring_pace(ring)->card);
+	const int64_t begun = tz_clock_ns(CLOCK_MONOTONIC);
+	tz_telemetry_lateness(&engine->telemetry, begun - asked.time_ns);
+	tz_block_cycle(engine);
+	const double moved = (double)(captures ? tz_ring_frames_read(ring) : tz_ring_frames_written(ring));
+	tz_tell_pace(engine, tz_moment_frame_at(asked, begun, engine->sample_rate) - moved, begun);
+	const int64_t now = tz_clock_ns(CLOCK_MONOTONIC);
+	if ((double)(now - asked.time_ns) * 1e-9 > ready_seconds(engine, ring))
+		atomic_fetch_add_explicit(&engine->telemetry.late_blocks, 1, memory_order_relaxed);
+	return now;
+}
+
+/* ---- The timer ---- */
+
+struct timer {
+	int64_t start;  /* 0: to be set when a block is due by it */
+	uint64_t block; /* since `start`: deadlines are multiples from one origin, so rounding never adds up to drift */
+};
+
+static int64_t run_by_timer(struct tz_engine *engine, struct timer *timer)
+{
+	struct tz_telemetry *telemetry = &engine->telemetry;
+	const double block_ns = 1e9 * engine->block_frames / engine->sample_rate;
+	int64_t now = tz_clock_ns(CLOCK_MONOTONIC);
+	if (!timer->start)
+		*timer = (struct timer){.start = now};
+	int64_t due = timer->start + (int64_t)(block_ns * (double)timer->block);
+	if (now < due) {
+		sleep_until(due);
+		now = tz_clock_ns(CLOCK_MONOTONIC);
+	}
+	tz_telemetry_lateness(telemetry, now - due);
+	if (now - due > CATCH_UP_LIMIT_NS) {
+		count_gap(engine, now - due);
+		*timer = (struct timer){.start = now};
+		due = now;
+	}
+	tz_block_cycle(engine);
+	tz_tell_pace(engine, 0.0, due);
+	timer->block++;
+	now = tz_clock_ns(CLOCK_MONOTONIC);
+	if (now > timer->start + (int64_t)(block_ns * (double)timer->block))
+		atomic_fetch_add_explicit(&telemetry->late_blocks, 1, memory_order_relaxed);
+	return now;
+}
+
+static void run_timed(struct tz_engine *engine)
 {
 	if (engine->wanted_priority > 0)
 		set_priority(engine, engine->wanted_priority);
-	struct tz_telemetry *telemetry = &engine->telemetry;
-	double block_ns = 1e9 * engine->block_frames / engine->sample_rate;
-	int64_t start = tz_clock_ns(CLOCK_MONOTONIC);
-	struct watch watch = {.looked = start, .worked = tz_clock_ns(CLOCK_THREAD_CPUTIME_ID)};
-	uint64_t block = 0; /* since `start`: deadlines are multiples from one origin, so rounding never adds up to drift */
+	struct watch watch = {.looked = tz_clock_ns(CLOCK_MONOTONIC), .worked = tz_clock_ns(CLOCK_THREAD_CPUTIME_ID)};
+	struct timer timer = {0};
+	const struct tz_ring *given_up = NULL;
 	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
-		int64_t due = start + (int64_t)(block_ns * (double)block), next = start + (int64_t)(block_ns * (double)(block + 1));
-		int64_t now = tz_clock_ns(CLOCK_MONOTONIC);
-		if (now < due) {
-			sleep_until(due);
-			now = tz_clock_ns(CLOCK_MONOTONIC);
+		int64_t now;
+		if (await_card(engine, &given_up)) {
+			timer.start = 0;
+			now = run_for_card(engine);
+		} else {
+			now = run_by_timer(engine, &timer);
 		}
-		tz_telemetry_lateness(telemetry, now - due);
-		if (now - due > CATCH_UP_LIMIT_NS) {
-			count_gap(engine, now - due);
-			start = now;
-			block = 0;
-			next = start + (int64_t)block_ns;
-		}
-		tz_block_cycle(engine);
-		now = tz_clock_ns(CLOCK_MONOTONIC);
-		if (now > next)
-			atomic_fetch_add_explicit(&telemetry->late_blocks, 1, memory_order_relaxed);
-		if (atomic_load_explicit(&telemetry->realtime_priority, memory_order_relaxed) && hogs(&watch, now))
+		if (atomic_load_explicit(&engine->telemetry.realtime_priority, memory_order_relaxed) && hogs(&watch, now))
 			step_down(engine, &watch);
-		block++;
 	}
 }
 
 static void run_freewheel(struct tz_engine *engine)
 {
-	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
+	for (;;) {
 		/* An endpoint that stays away for a second is not waited for in this block: what is missing is silence, and counted. */
 		tz_wait_for_endpoints(engine, 1000000000);
+		if (atomic_load_explicit(&engine->stop, memory_order_relaxed))
+			return; /* which also ended the wait: a block now would lose what the endpoints were not ready for */
 		tz_block_cycle(engine);
+		tz_tell_pace(engine, 0.0, 0);
 		tz_nudge_endpoints(engine);
 	}
 }
@@ -123,5 +200,5 @@ void tz_clock_run(struct tz_engine *engine)
 	if (engine->clock == TZ_CLOCK_FREEWHEEL)
 		run_freewheel(engine);
 	else
-		run_internal(engine);
+		run_timed(engine);
 }

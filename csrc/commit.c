@@ -3,6 +3,7 @@
 
 #include "link.h"
 #include "memory.h"
+#include "ring.h"
 
 #include <string.h>
 
@@ -26,7 +27,7 @@ void tz_commit_release(struct tz_commit *commit)
 			tz_free(act->settings);
 		else if (act->kind == TZ_ACT_TRANSFER)
 			tz_node_release(act->predecessor);
-		else {
+		else if (act->kind != TZ_ACT_PACE) {
 			tz_link_release(act->link);
 			tz_link_release(act->leader);
 		}
@@ -97,6 +98,18 @@ tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *from, str
 	return TZ_OK;
 }
 
+tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node)
+{
+	if (node && !node->shape.ring)
+		return TZ_BAD_ARGUMENT;
+	struct tz_act *act = next_act(commit);
+	if (!act)
+		return TZ_NO_MEMORY;
+	*act = (struct tz_act){.kind = TZ_ACT_PACE, .node = node ? tz_node_retain(node) : NULL};
+	commit->act_count++;
+	return TZ_OK;
+}
+
 bool tz_node_transfers(const struct tz_node *node)
 {
 	return node->type->transfer != NULL;
@@ -107,7 +120,13 @@ bool tz_node_is_late(const struct tz_node *node)
 	return node->type->flags & TZ_LATE;
 }
 
-void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_t frame)
+static void tell_lead(const struct tz_node *pacer, bool leads)
+{
+	if (pacer)
+		atomic_store_explicit(&tz_ring_pace(pacer->shape.ring)->leads, leads, memory_order_relaxed);
+}
+
+void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, struct tz_node **pacer, uint64_t frame)
 {
 	for (uint32_t i = 0; i < commit->act_count; i++) {
 		struct tz_act *act = &commit->acts[i];
@@ -121,6 +140,12 @@ void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_
 			tz_link_turn(act->link, act->sounding, act->fade_frames);
 		} else if (act->kind == TZ_ACT_FOLLOW) {
 			tz_link_follow(act->link, act->leader);
+		} else if (act->kind == TZ_ACT_PACE) {
+			struct tz_node *old = *pacer;
+			*pacer = act->node;
+			act->node = old;
+			tell_lead(old, false);
+			tell_lead(*pacer, true);
 		} else {
 			act->node->type->transfer(act->node->state, act->predecessor->state);
 		}

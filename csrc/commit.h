@@ -6,8 +6,8 @@
 #include "plan.h"
 
 struct tz_act {
-	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_TRANSFER } kind;
-	struct tz_node *node; /* set: whose; transfer: the successor */
+	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_TRANSFER, TZ_ACT_PACE } kind;
+	struct tz_node *node; /* set: whose; transfer: the successor; pace: the card that becomes the clock, afterwards the one that was */
 	union {
 		struct {
 			void *settings; /* before adoption the new ones, after it the old */
@@ -30,7 +30,7 @@ struct tz_commit {
 	uint32_t act_count, act_capacity;
 };
 
-/* [audio] Carries a commit out. `running` is the engine's current plan. Cannot fail. */
-void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_t frame);
+/* [audio] Carries a commit out. `running` is the engine's current plan, `pacer` the node of the card that is its clock, if one is. Cannot fail. */
+void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, struct tz_node **pacer, uint64_t frame);
 
 #endif

@@ -35,6 +35,7 @@ void tz_engine_release(struct tz_engine *engine)
 	while ((commit = tz_queue_pop(&engine->outgoing)))
 		tz_commit_release(commit);
 	tz_plan_release(engine->plan);
+	tz_node_release(engine->pacer);
 	tz_telemetry_close(&engine->telemetry);
 	tz_free(engine);
 }
@@ -104,6 +105,7 @@ tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t tim
 			break;
 		}
 		tz_block_cycle(engine);
+		tz_tell_pace(engine, 0.0, 0);
 		tz_nudge_endpoints(engine);
 	}
 	tz_floats_restore(floats);

@@ -23,6 +23,7 @@ struct tz_engine {
 
 	/* the holder's alone */
 	struct tz_plan *plan; /* NULL before the first */
+	struct tz_node *pacer; /* the node of the card that is the clock; NULL: the timer is */
 	uint64_t frame;       /* samples since the engine was made: the first of the next block */
 
 	struct tz_queue incoming, outgoing; /* commits to carry out; commits carried out */
@@ -43,6 +44,10 @@ void tz_adopt_waiting(struct tz_engine *engine);
 bool tz_wait_for_endpoints(struct tz_engine *engine, int64_t timeout_ns);
 /* [audio] Lets waiting threads outside know that a block has run. */
 void tz_nudge_endpoints(struct tz_engine *engine);
+
+/* [audio] Tells cards where the engine is due to be with their rings: at `time_ns` by as many frames beyond what it has written and read.
+ * A time of 0: this clock has none. */
+void tz_tell_pace(const struct tz_engine *engine, double frames, int64_t time_ns);
 
 /* [audio] The thread's body, by clock. */
 void tz_clock_run(struct tz_engine *engine);

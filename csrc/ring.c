@@ -8,13 +8,14 @@
 #include <stdatomic.h>
 #include <string.h>
 
-/* A thread outside naps at most so long at a time, as a real-time audio thread never wakes it: 20 ms is far below the half
- * second that endpoints keep in their rings, and 50 naps a second cost nothing that can be measured. */
-#define NAP_NS 20000000L
+/* A real-time audio thread wakes nobody: a thread outside naps for as long as it takes to move what it waits for. Frames move a block
+ * at a time, so a little longer, or it would often wake just before: 10 ms are two of the usual blocks. */
+#define NAP_MORE_NS 10000000
 
 struct tz_ring {
 	atomic_uint references;
 	uint32_t channels, capacity; /* capacity: a power of two */
+	uint32_t rate;               /* frames in a second */
 	float *samples;              /* channel after channel, capacity each */
 	_Alignas(TZ_CACHE_LINE) _Atomic uint64_t written;
 	_Alignas(TZ_CACHE_LINE) _Atomic uint64_t read;
@@ -23,11 +24,13 @@ struct tz_ring {
 	_Atomic uint32_t outside_moved; /* futex: the outside wrote, read or closed */
 	_Atomic uint32_t audio_moved;   /* futex: a waiting clock ran a block, or somebody called tz_ring_wake */
 	_Atomic uint32_t wakes;
+	uint32_t wakes_heard; /* the outside's alone: those that have ended a wait */
+	_Alignas(TZ_CACHE_LINE) struct tz_pace pace;
 };
 
-struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames)
+struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames, uint32_t rate)
 {
-	if (channels == 0 || frames == 0 || frames > (1u << 30))
+	if (channels == 0 || frames == 0 || frames > (1u << 30) || rate == 0)
 		return NULL;
 	uint32_t capacity = 1;
 	while (capacity < frames)
@@ -42,6 +45,7 @@ struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames)
 	}
 	ring->channels = channels;
 	ring->capacity = capacity;
+	ring->rate = rate;
 	atomic_init(&ring->references, 1);
 	return ring;
 }
@@ -59,6 +63,21 @@ void tz_ring_release(struct tz_ring *ring)
 		tz_free(ring->samples);
 		tz_free(ring);
 	}
+}
+
+struct tz_pace *tz_ring_pace(struct tz_ring *ring)
+{
+	return &ring->pace;
+}
+
+uint32_t tz_ring_channels(const struct tz_ring *ring)
+{
+	return ring->channels;
+}
+
+uint32_t tz_ring_capacity(const struct tz_ring *ring)
+{
+	return ring->capacity;
 }
 
 /* ---- Copying: two spans at most, since the ring wraps once ---- */
@@ -142,6 +161,12 @@ bool tz_ring_can_push(const struct tz_ring *ring, uint32_t frames)
 	return atomic_load_explicit(&ring->closed, memory_order_acquire) || space(ring) >= frames;
 }
 
+bool tz_ring_wants_block(const struct tz_ring *ring, uint32_t frames)
+{
+	return atomic_load_explicit(&ring->closed, memory_order_acquire)
+	       || fill(ring) + frames <= atomic_load_explicit(&ring->pace.target, memory_order_relaxed);
+}
+
 void tz_ring_await_outside(struct tz_ring *ring, bool (*ready)(const struct tz_ring *, uint32_t), uint32_t frames, long timeout_ns)
 {
 	uint32_t seen = atomic_load(&ring->outside_moved);
@@ -187,17 +212,31 @@ uint32_t tz_ring_read(struct tz_ring *ring, float *planar, uint32_t stride, uint
 	return given;
 }
 
+uint32_t tz_ring_fill(const struct tz_ring *ring)
+{
+	return fill(ring);
+}
+
+void tz_ring_skip(struct tz_ring *ring, uint32_t frames)
+{
+	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
+	atomic_store_explicit(&ring->read, read + lesser(fill(ring), frames), memory_order_release);
+	outside_moved(ring);
+}
+
 static uint32_t wait_until(struct tz_ring *ring, uint32_t (*measure)(const struct tz_ring *), uint32_t frames, uint32_t timeout_ms)
 {
 	int64_t deadline = tz_clock_ns(CLOCK_MONOTONIC) + (int64_t)timeout_ms * 1000000;
-	uint32_t wakes = atomic_load(&ring->wakes);
 	for (;;) {
 		uint32_t seen = atomic_load(&ring->audio_moved);
-		uint32_t measured = measure(ring);
+		uint32_t measured = measure(ring), wakes = atomic_load(&ring->wakes);
 		int64_t left = deadline - tz_clock_ns(CLOCK_MONOTONIC);
-		if (measured >= frames || left <= 0 || atomic_load(&ring->closed) || atomic_load(&ring->wakes) != wakes)
+		if (measured >= frames || left <= 0 || atomic_load(&ring->closed) || wakes != ring->wakes_heard) {
+			ring->wakes_heard = wakes;
 			return measured;
-		tz_futex_wait(&ring->audio_moved, seen, left < NAP_NS ? (long)left : NAP_NS);
+		}
+		int64_t nap = (int64_t)(frames - measured) * 1000000000 / ring->rate + NAP_MORE_NS;
+		tz_futex_wait(&ring->audio_moved, seen, left < nap ? (long)left : (long)nap);
 	}
 }
 
@@ -216,6 +255,11 @@ void tz_ring_close(struct tz_ring *ring)
 	atomic_store_explicit(&ring->closed, true, memory_order_release);
 	outside_moved(ring);
 	tz_ring_wake(ring);
+}
+
+void tz_ring_reopen(struct tz_ring *ring)
+{
+	atomic_store_explicit(&ring->closed, false, memory_order_release);
 }
 
 bool tz_ring_closed(const struct tz_ring *ring)

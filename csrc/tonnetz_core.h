@@ -29,7 +29,8 @@ size_t tz_catalogue_json(char *text, size_t capacity); /* length it needs; write
 
 /* ---- Rings ---- */
 struct tz_ring;
-struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames); /* capacity is rounded up to a power of two; NULL: no memory */
+/* Capacity is rounded up to a power of two. `rate`: frames a second that the audio thread moves, by which others wait for it. NULL: no memory. */
+struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames, uint32_t rate);
 void tz_ring_release(struct tz_ring *ring);
 /* Interleave-free: planar[channel * stride + frame]. Return the frames taken or given; they never wait. */
 uint32_t tz_ring_write(struct tz_ring *ring, const float *planar, uint32_t stride, uint32_t frames);
@@ -39,10 +40,47 @@ uint32_t tz_ring_wait_space(struct tz_ring *ring, uint32_t frames, uint32_t time
 uint32_t tz_ring_wait_frames(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);
 void tz_ring_close(struct tz_ring *ring);   /* no more will come, or be taken, from the outside: the audio side no longer waits or counts */
 bool tz_ring_closed(const struct tz_ring *ring);
-void tz_ring_wake(struct tz_ring *ring);    /* ends a wait from another thread */
+void tz_ring_reopen(struct tz_ring *ring);  /* the outside is back */
+void tz_ring_wake(struct tz_ring *ring);    /* ends a wait from another thread; where there is none, the next */
 uint64_t tz_ring_frames_written(const struct tz_ring *ring);
 uint64_t tz_ring_frames_read(const struct tz_ring *ring);
 uint64_t tz_ring_frames_missed(const struct tz_ring *ring); /* asked for while empty, or dropped while full, on the audio side */
+
+/* ---- Sound cards: a thread of the core's that moves frames between a card and a ring ---- */
+struct tz_card;
+typedef enum { TZ_FORMAT_AUTO, TZ_FORMAT_S16, TZ_FORMAT_S24_3, TZ_FORMAT_S24_4, TZ_FORMAT_S24_4_LEFT, TZ_FORMAT_S32, TZ_FORMAT_F32 } tz_sample_format;
+typedef enum { TZ_CARD_STARTING, TZ_CARD_RUNNING, TZ_CARD_RETRYING, TZ_CARD_ENDED } tz_card_state;
+struct tz_card_order {
+	bool capture;
+	uint32_t channels, rate;         /* rate 0: the engine's, or what is nearest to it */
+	tz_sample_format format;
+	uint32_t period_frames, periods; /* at the engine's rate; 0: a block, 3 */
+	bool follow;                     /* off the engine's clock, follow it with a resampler */
+	uint32_t buffer_frames;          /* kept ready between the two clocks beyond what they need */
+	double engine_rate;
+	uint32_t block_frames;
+	int realtime_priority;           /* of its thread; 0: ordinary scheduling */
+};
+struct tz_card *tz_card_new(const char *device, const struct tz_card_order *order, struct tz_ring *ring); /* NULL: no memory */
+tz_status tz_card_start(struct tz_card *card);
+/* Begins the end and returns at once. Of all frames that the ring of a card that plays was ever given, the first `length` are played. */
+void tz_card_end(struct tz_card *card, uint64_t length);
+bool tz_card_join(struct tz_card *card, uint32_t timeout_ms); /* false: the thread is still there */
+void tz_card_release(struct tz_card *card);                   /* ends it; a thread that hangs in a driver goes when that lets it go */
+int tz_card_event_fd(const struct tz_card *card);             /* readable when its state changed, or frames were lost */
+struct tz_card_status {
+	tz_card_state state;
+	bool leads;                     /* the engine's clock */
+	uint32_t rate, period_frames, buffer_frames;
+	tz_sample_format format;
+	bool mapped;
+	uint64_t xruns, silent_frames, resyncs, clipped, losses; /* silent: frames that the other side was late with */
+	double xrun_ms;                 /* time lost in xruns */
+	double quiet_s;                 /* since the driver last answered; grows while it hangs */
+	double ppm, fill_ms, latency_ms; /* ppm: how much faster than the engine the card runs; latency: from the ring's one end to the air */
+};
+void tz_card_status(const struct tz_card *card, struct tz_card_status *status);
+size_t tz_card_message(struct tz_card *card, char *text, size_t capacity); /* why it is not running; the length it needs */
 
 /* ---- Nodes and links ---- */
 struct tz_node;
@@ -83,6 +121,7 @@ tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool so
 bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
 bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);
+tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node); /* the node of a card becomes the engine's clock; NULL: the timer */
 
 /* ---- Engine ---- */
 struct tz_engine;

@@ -52,6 +52,8 @@ def read_text(text: str, what: str = "The text") -> Any:
         _check_shape(text, what, loader)
         return yaml.load(text, loader)  # noqa: S506 (the loader is a safe one)
     except yaml.YAMLError as error:
+        if "nesting depth" in str(error):  # newer ones of libyaml, which looks ahead, find that before we see it
+            raise _too_deep(what) from None
         raise _malformed(f"{what} is neither YAML nor JSON: {_place(error)}.") from None
     except UnicodeEncodeError:
         raise _malformed(f"{what} contains half a surrogate pair, which is no character.") from None
@@ -114,11 +116,15 @@ def _check_shape(text: str, what: str, loader: Any) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEPTH_LIMIT:
-                raise _limit(f"{what} is nested too deeply; {DEPTH_LIMIT} levels are read.")
+                raise _too_deep(what)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         elif isinstance(event, yaml.AliasEvent):
             raise _flaw("aliases (*name) are not read; write it out", event.start_mark)
+
+
+def _too_deep(what: str) -> Refusal:
+    return _limit(f"{what} is nested too deeply; {DEPTH_LIMIT} levels are read.")
 
 
 def _limit(message: str) -> Refusal:

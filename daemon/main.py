@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from typing import get_args
 
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
@@ -77,11 +78,13 @@ async def _check(settings: Settings) -> None:
         await session.close()
 
 
-def _session(settings: Settings, clock: ClockKind) -> Session:
+def _session(settings: Settings, clock: str) -> Session:
+    kind: ClockKind | None = next((kind for kind in get_args(ClockKind) if kind == clock), None)
     return Session(
         sample_rate=settings.engine.sample_rate,
         block_frames=settings.engine.block_frames,
-        clock=clock,
+        clock=kind or "internal",
+        pacing="" if kind else clock,
         realtime_priority=settings.engine.realtime_priority,
         media=MediaRoots(
             play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)
@@ -94,7 +97,7 @@ async def _serve(settings: Settings) -> int:
     told_to_stop = _signals()
     if not lock_memory():
         log.info("memory is not locked: that takes CAP_IPC_LOCK, or LimitMEMLOCK=infinity in a unit of systemd")
-    session = _session(settings, "internal" if settings.engine.clock == "auto" else settings.engine.clock)
+    session = _session(settings, settings.engine.clock)
     doors: list[UnixSocketDoor] = []
     try:
         await begin(session, settings)

@@ -43,7 +43,7 @@ async def _render(
 ) -> dict[str, Any]:
     # Whoever renders runs with their own rights already: any file that they name will do.
     media = MediaRoots(play_roots=(base_dir, Path("/")), record_root=base_dir, record_anywhere=True)
-    session = Session(sample_rate=sample_rate, block_frames=block_frames, clock="step", media=media)
+    session = Session(sample_rate=sample_rate, block_frames=block_frames, clock="step", media=media, offline=True)
     try:
         await session.load(document, caller=Caller("render", "admin", "offline"), fade_ms=0.0)
         await session.runtime.start()

@@ -94,7 +94,11 @@ class Runtime:
 
     def _wake_outside(self) -> None:
         if self.state == "stopped":
-            self._session.renew_outside()
+            try:
+                self._session.renew_outside()
+            except CoreError as error:
+                message = f"Players and recorders could not begin anew: {error}. The engine stays stopped; try again."
+                raise Refusal("unavailable", message) from error
             for part in self._session.stage.parts.values():
                 part.start()
 
@@ -115,10 +119,19 @@ class Runtime:
             "time_s": engine.frame / engine.sample_rate,
             "sample_rate": engine.sample_rate,
             "block_frames": engine.block_frames,
-            "clock": engine.clock,
+            "clock": self._clock(),
             "load": now.load_average,
             "late_blocks": now.late_blocks,
         }
+
+    def _clock(self) -> str:
+        """What drives the blocks: the id of the node whose card does, else internal, freewheel or step."""
+        stage, kind = self._session.stage, self._session.engine.clock
+        if kind != "internal" or stage.pacer is None:
+            return kind
+        outside = stage.parts[stage.pacer].outside
+        runs = outside is not None and outside.state.name == "running"
+        return stage.pacer.id if runs and self.state == "running" else kind
 
     def performance(self) -> dict[str, Any]:
         """What the audio thread counted, and what each node takes of a block (ns, of one block in 16)."""

@@ -8,6 +8,7 @@ while later transactions may already be on their way: many can share one block.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,9 +20,11 @@ import msgspec
 from .acceptance import accept
 from .caller import Caller
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
+from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.crossing import Crossing
-from .engine.stage import Order, Outside, Stage
+from .engine.parts import Order, Outside
+from .engine.stage import Stage
 from .entry import Kind
 from .event_names import EventName
 from .events import Hub
@@ -30,7 +33,7 @@ from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
-from .graph.plan import Plan, PlanNode, make_plan
+from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
@@ -62,7 +65,11 @@ class Session:
         clock: ClockKind = "internal",
         realtime_priority: int = 0,
         media: MediaRoots | None = None,
+        pacing: str = "",
+        offline: bool = False,
     ) -> None:
+        """`pacing` names the node whose sound card is the clock, "auto": the first that can be, "": none. `offline`: no
+        sound card is opened."""
         self.graph = Graph()
         self.revision = 0
         self.events = Hub()
@@ -74,6 +81,8 @@ class Session:
         self._outside_types: dict[str, OutsideType]
         self.catalogue, self._outside_types = load_catalogue()
         self.media = media or MediaRoots()
+        self.pacing = pacing
+        self._make_card = None if offline else functools.partial(Card, realtime_priority=realtime_priority)
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
         self.runtime = Runtime(self)
@@ -241,7 +250,8 @@ class Session:
                 values[plan.nodes[node_id]] = flatten(spec, node.config)
         fade_frames = self.frames(DEFAULT_FADE_MS if fade_ms is None else fade_ms)
         abrupt = frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate")
-        return plan, Order(values, fade_frames, None if fade_ms is None else fade_frames, abrupt, fresh)
+        ramp_frames = None if fade_ms is None else fade_frames
+        return plan, Order(values, fade_frames, ramp_frames, abrupt, fresh, pacer(graph, plan, self.pacing))
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
@@ -299,7 +309,8 @@ class Session:
             channels=next(iter({**node.channels.inputs, **node.channels.outputs}.values())),
             media=self.media,
             on_state=on_state,
-            make_ring=Ring,
+            make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
+            make_card=self._make_card,
         )
         return self._outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)
 
@@ -340,7 +351,7 @@ class Session:
             for node in plan.nodes.values()
             if node not in self.stage.parts
         }
-        order = Order(values, fade_frames, ramp_frames=0)
+        order = Order(values, fade_frames, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
         self._opening = self.graph
         self.stage.change_to(plan, order)
         self._generations = generations

@@ -24,12 +24,13 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class EngineSettings(Section, frozen=True, kw_only=True):
-    """`clock`: auto and internal run on the machine's timer, freewheel as fast as the endpoints allow, step only
-    when told to."""
+    """`clock`: auto goes by the first sound card of the graph, and by the machine's timer while that does not run; the
+    id of a node by that node's card; internal by the timer, freewheel as fast as the endpoints allow, step only when
+    told to."""
 
     sample_rate: Annotated[int, Meta(ge=8000, le=384_000)] = 48000
     block_frames: Annotated[int, Meta(ge=16, le=2048)] = 256
-    clock: Literal["auto", "internal", "freewheel", "step"] = "auto"
+    clock: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = "auto"
     realtime_priority: Annotated[int, Meta(ge=0, le=98)] = 70  # SCHED_FIFO; 0: ordinary scheduling
 
 

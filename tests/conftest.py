@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import pytest
+
+from .alsa.virtual_card import VirtualCard
 
 # A busy machine may pause anything for long; what counts is what a test finds, not how fast one example ran.
 hypothesis.settings.register_profile("tonnetz", deadline=None, max_examples=60)
@@ -30,3 +34,19 @@ def core_recipe(checkout: Path) -> ModuleType:
     sys.modules["build_core"] = module  # under this name stub_core.py imports it too
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def make_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., VirtualCard]]:
+    """Makes virtual sound cards, `make_card(name, ppm=200, ...)`: this process and those it starts find them by `card.device`."""
+    cards: list[VirtualCard] = []
+
+    def make(name: str = "card", **options: Any) -> VirtualCard:
+        cards.append(VirtualCard(tmp_path, name, **options))
+        for variable, value in cards[-1].environment.items():
+            monkeypatch.setenv(variable, value)
+        return cards[-1]
+
+    yield make
+    for card in cards:
+        card.close()

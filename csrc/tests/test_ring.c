@@ -4,6 +4,7 @@
 #include "../ring.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 enum { FRAMES = 2000000, PIECE = 500 };
 
@@ -25,9 +26,20 @@ static void *write_all(void *context)
 	return NULL;
 }
 
+static void *push_slowly(void *ring)
+{
+	static const float piece[PIECE];
+	const float *channels[] = {piece};
+	for (int i = 0; i < 20; i++) {
+		usleep(2000);
+		tz_ring_push(ring, channels, PIECE);
+	}
+	return NULL;
+}
+
 static void frames_arrive_in_order(void)
 {
-	struct tz_ring *ring = tz_ring_new(2, 1000);
+	struct tz_ring *ring = tz_ring_new(2, 1000, 48000);
 	pthread_t writer;
 	CHECK(ring && pthread_create(&writer, NULL, write_all, ring) == 0);
 	float left[PIECE], right[PIECE];
@@ -48,7 +60,7 @@ static void frames_arrive_in_order(void)
 
 static void what_is_missing_is_counted(void)
 {
-	struct tz_ring *ring = tz_ring_new(1, 100);
+	struct tz_ring *ring = tz_ring_new(1, 100, 48000);
 	float samples[200] = {0};
 	float *channels[] = {samples};
 	const float *given[] = {samples};
@@ -63,9 +75,30 @@ static void what_is_missing_is_counted(void)
 	tz_ring_release(ring);
 }
 
+/* Nobody nudges this reader: it has to look by itself. */
+static void waiting_needs_no_nudge(void)
+{
+	struct tz_ring *ring = tz_ring_new(1, FRAMES, 48000);
+	pthread_t writer;
+	CHECK(ring && pthread_create(&writer, NULL, push_slowly, ring) == 0);
+	CHECK(tz_ring_wait_frames(ring, 20 * PIECE, 60000) >= 20 * PIECE);
+	pthread_join(writer, NULL);
+	tz_ring_release(ring);
+}
+
+static void a_wake_is_never_lost(void)
+{
+	struct tz_ring *ring = tz_ring_new(1, 100, 1);
+	tz_ring_wake(ring);
+	CHECK(tz_ring_wait_frames(ring, 100, 3600000) == 0); /* came before the wait, which by itself would take 100 s */
+	tz_ring_release(ring);
+}
+
 int main(void)
 {
 	frames_arrive_in_order();
+	waiting_needs_no_nudge();
+	a_wake_is_never_lost();
 	what_is_missing_is_counted();
 	puts("ring: done");
 	return 0;

@@ -44,13 +44,14 @@ class AudioFile:
         self.path = path
         self.damaged = 0  # places where something is missing or could not be decoded; it is left out
         self.rate = self.channels = 0  # not known yet
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "not a plain file"
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a plain file"
             raise UnreadableFile(f"{path} is {kind}. Name a sound file.")
         self._open()
 
     def _open(self) -> None:
+        self._opened = version(self.path)
         try:
             self._container = av.open(str(self.path), mode="r", options=_OPTIONS, metadata_errors="replace")
         except av.error.FFmpegError as error:
@@ -150,7 +151,12 @@ class AudioFile:
         return 0, self._fresh()
 
     def _fresh(self) -> Iterator[AudioFrame]:
-        """The frames of the newly opened container. Ogg demuxers count wrongly once they have been elsewhere."""
+        """The frames from the first on, of the newly opened container: Ogg demuxers count wrongly once they have been
+        elsewhere, and there may be another file of that name by now. Not of PCM that is still the same, where it takes
+        FFmpeg 25 ms to find out that it is no DTS in disguise."""
+        if self._frames is None and self.codec.startswith("pcm_") and version(self.path) == self._opened:
+            self._container.seek(0, stream=self._stream)
+            return self._decoded()
         if self._frames is None:
             self._container.close()
             self._open()
@@ -235,6 +241,12 @@ class AudioFile:
         if _SCALES[kind] != 1.0:
             block *= np.float32(_SCALES[kind])  # powers of two: 24 bits come through unrounded
         return block
+
+
+def version(path: Path) -> tuple[int, ...]:
+    """Changes when the file's contents do, or when another takes its name. OSError where there is none."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _time(frame: AudioFrame) -> Fraction:

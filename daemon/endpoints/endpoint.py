@@ -65,7 +65,7 @@ class Ring(Protocol):
         ...
 
     def wake(self) -> None:
-        """Ends a wait in another thread."""
+        """Ends a wait in another thread; where there is none, the next."""
         ...
 
 
@@ -87,6 +87,7 @@ class Surroundings:
     media: MediaRoots
     on_state: Callable[[EndpointState], None]  # may be called from any thread
     make_ring: Callable[[int, int], Any]  # (channels, frames) -> Ring
+    make_card: Callable[..., Any] | None = None  # daemon/engine/card.py has it; None: no sound card is to be opened
 
 
 class Endpoint(Protocol):

@@ -1,9 +1,10 @@
 """The outside half of a file player: decodes a sound file into a ring, ahead of the audio thread.
 
-The thread keeps about a second ready. Loops join without a gap: what follows the last frame is the first, at
-the file's own rate, before the rate is changed. In trouble silence goes into the ring instead, so that neither
-a real-time nor an offline clock is held up. A missing file or a failing disk is tried again every second, a file
-that can't be played once it has changed.
+The thread keeps more than a second ready, and wakes when half a second is missing: to wake takes longer than to
+decode a tenth of a second. Loops join without a gap: what follows the last frame is the first, at the file's own
+rate, before the rate is changed. In trouble silence goes into the ring instead, so that neither a real-time nor an
+offline clock is held up. A missing file or a failing disk is tried again every second, a file that can't be played
+once it has changed.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ import msgspec
 import numpy as np
 
 from ..problems import Refusal
-from .audio_file import AudioFile, UnreadableFile
+from .audio_file import AudioFile, UnreadableFile, version
 from .endpoint import Samples, StateName, Surroundings
 from .passage import Piece, ReadingSettings, pieces
 from .playhead import Mark, Playhead
 from .rate_converter import RateConverter
 from .threaded import ThreadedEndpoint
 
-READY_S = 1.0  # kept in the ring: a thread that the machine holds up for half a second is not heard
+READY_S = 1.5  # in the ring when the thread goes to sleep
+REFILL_S = 0.5  # missing when it wakes: a disk that then hangs for a second is not heard
 PIECE_S = 0.1
 QUIET_S = 0.2  # of silence kept in the ring while waiting, so that the sound sets in soon
 RETRY_S = 1.0
-WAIT_MS = 100  # how long one wait for the ring takes at most; then the thread looks whether it is still wanted
+WAIT_MS = 1000  # how long one wait for the ring takes at most, where nobody plays from it
+QUIET_WAIT_MS = 100
 
 
 class FileReading(ThreadedEndpoint):
@@ -39,7 +42,8 @@ class FileReading(ThreadedEndpoint):
     def __init__(self, node_id: str, settings: ReadingSettings, surroundings: Surroundings) -> None:
         self._rate = surroundings.sample_rate
         self._piece = round(PIECE_S * self._rate)
-        self._ready = max(round(READY_S * self._rate), 8 * surroundings.block_frames)
+        self._ready = max(round(READY_S * self._rate), 12 * surroundings.block_frames)
+        self._refill = round(REFILL_S / READY_S * self._ready)
         self._quiet = max(round(QUIET_S * self._rate), 4 * surroundings.block_frames)
         super().__init__(node_id, surroundings, self._ready)
         self._settings = settings
@@ -139,10 +143,9 @@ class FileReading(ThreadedEndpoint):
     def _version(self) -> tuple[int, ...]:
         """Of the file: changes when its contents do, or when it comes or goes."""
         try:
-            status = self.surroundings.media.to_play(self._settings.path).stat()
+            return version(self.surroundings.media.to_play(self._settings.path))
         except OSError:
             return ()
-        return status.st_ino, status.st_size, status.st_mtime_ns
 
     def _pause(self, name: StateName, message: str) -> None:
         """Tells a trouble, once, and is silent for a second."""
@@ -174,18 +177,17 @@ class FileReading(ThreadedEndpoint):
         """Waits until the block has gone into the ring, or the end has begun."""
         done = 0
         while done < block.shape[1] and not self.ending.is_set():
-            room = self._room(self._ready, block.shape[1] - done)
+            room = self._room(self._ready) or self._room(self._ready, self._refill, WAIT_MS)
             done += self.ring.write(block[:, done : done + room])
 
     def _be_quiet(self) -> None:
-        room = self._room(self._quiet, self._piece)
+        room = self._room(self._quiet, self._piece, QUIET_WAIT_MS)
         self.ring.write(np.zeros((self.ring.channels, room), np.float32))
 
-    def _room(self, level: int, wanted: int) -> int:
-        """Waits a moment until `wanted` frames fit below `level`; how many of them do."""
-        wanted = min(wanted, self._piece)
+    def _room(self, level: int, wanted: int = 0, timeout_ms: int = 0) -> int:
+        """How many frames fit below `level`, once `wanted` do or the time is up."""
         beyond = self.ring.capacity - level
-        return max(0, min(self.ring.wait_space(beyond + wanted, WAIT_MS) - beyond, wanted))
+        return max(0, self.ring.wait_space(beyond + wanted, timeout_ms) - beyond)
 
 
 class ChannelMix:

@@ -29,8 +29,8 @@ from .threaded import ThreadedEndpoint
 from .wav import WavFile
 
 RING_S = 4.0
-PIECE_S = 0.1
-WAIT_MS = 100
+PIECE_S = 0.15  # what a process that is killed loses of a WAV file; the fewer pieces, the less it costs
+WAIT_MS = 150  # then what is there is written even so: perhaps no more will come
 RETRY_S = 1.0
 SLOWEST_RETRY_S = 10.0  # the pause doubles up to here; after so long a success it starts anew
 

@@ -84,7 +84,7 @@ def to_codes(block: Samples, subtype: PcmSubtype) -> tuple[NDArray[np.int32], in
     scaled = block * np.float32(scale)
     np.rint(scaled, out=scaled)
     clipped = 0
-    if not np.max(np.abs(block), initial=0) <= 1:  # so it is with NaN, too
+    if not (block.max(initial=0) <= 1 and block.min(initial=0) >= -1):  # so it is with NaN, too
         clipped = int(np.count_nonzero(np.abs(block) > 1))
         np.nan_to_num(scaled, copy=False, nan=0.0)
         np.maximum(scaled, -scale, out=scaled)

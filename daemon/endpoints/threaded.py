@@ -14,7 +14,8 @@ log = logging.getLogger(__name__)
 class ThreadedEndpoint:
     """Runs `work` in one thread, from `start` until it returns; tells states until `close`.
 
-    A subclass implements `work` and `detail`, and looks at `ending` at least every tenth of a second.
+    A subclass implements `work` and `detail`, and looks at `ending` at least every tenth of a second, or whenever a
+    wait for its ring is over: `close` ends that.
     """
 
     def __init__(self, node_id: str, surroundings: Surroundings, ring_frames: int) -> None:

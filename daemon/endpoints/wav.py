@@ -79,10 +79,9 @@ class WavFile:
             return block.T.astype("<f4").tobytes()
         codes, clipped = to_codes(block, self._subtype)
         self.clipped += clipped
-        interleaved = np.ascontiguousarray(codes.T)
         if self._subtype == "pcm_16":
-            return interleaved.astype("<i2").tobytes()
-        return interleaved.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
+            return np.ascontiguousarray(codes.T, "<i2").tobytes()
+        return np.ascontiguousarray(codes.T, "<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
 
     def _renew_header(self) -> None:
         self._file.seek(0)

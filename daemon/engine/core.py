@@ -24,6 +24,18 @@ _CLOCKS: dict[ClockKind, int] = {
     "freewheel": lib.TZ_CLOCK_FREEWHEEL,
     "step": lib.TZ_CLOCK_STEP,
 }
+ROUTE = np.dtype(  # struct tz_route
+    [
+        ("link", np.uintp),
+        ("source", np.uint32),
+        ("source_port", np.uint32),
+        ("target", np.uint32),
+        ("target_port", np.uint32),
+        ("fading", np.bool_),
+    ],
+    align=True,
+)
+assert ROUTE.itemsize == ffi.sizeof("struct tz_route")
 _EVENTS_PER_READ = 256
 _MAX_METERS = 2 * 64 * 128  # both directions of the widest node: 128 mixer inputs of 64 channels
 
@@ -59,6 +71,10 @@ def _made(handle: Any, release: Any, doing: str) -> Any:
     return ffi.gc(handle, release)
 
 
+def _address(handle: Any) -> int:
+    return int(ffi.cast("uintptr_t", handle))
+
+
 def build_profile() -> str:
     """How the core was compiled: release, debug, asan, tsan or ubsan."""
     return text(lib.tz_build())
@@ -76,8 +92,10 @@ class Ring:
     """Frames between one thread outside and the audio thread (csrc/ring.h). One writer, one reader, nobody waits on
     the audio side."""
 
-    def __init__(self, channels: int, frames: int) -> None:
-        self.handle = _made(lib.tz_ring_new(channels, frames), lib.tz_ring_release, f"a ring of {channels} x {frames}")
+    def __init__(self, channels: int, frames: int, rate: int = 48_000) -> None:
+        """`rate`: the engine's, in Hz: threads that wait for frames nap by it."""
+        handle = lib.tz_ring_new(channels, frames, rate)
+        self.handle = _made(handle, lib.tz_ring_release, f"a ring of {channels} x {frames}")
         self.channels = channels
         self.capacity = 1 << (frames - 1).bit_length()
 
@@ -108,7 +126,7 @@ class Ring:
         lib.tz_ring_close(self.handle)
 
     def wake(self) -> None:
-        """Ends a wait in another thread."""
+        """Ends a wait in another thread; where there is none, the next."""
         lib.tz_ring_wake(self.handle)
 
     @property
@@ -172,6 +190,7 @@ class CoreNode:
         self.handle = ffi.gc(made[0], lib.tz_node_release)
         self.latency = int(lib.tz_node_latency(self.handle, flat))
         self.tag = tag  # what events call it
+        self.address = _address(self.handle)
         lib.tz_node_tag(self.handle, tag)
 
     @property
@@ -205,6 +224,7 @@ class CoreLink:
 
     def __init__(self, sounding: bool) -> None:
         self.handle = _made(lib.tz_link_new(sounding), lib.tz_link_release, "a link")
+        self.address = _address(self.handle)
 
 
 class Route(NamedTuple):
@@ -222,10 +242,21 @@ class CorePlan:
     """A built plan, until a commit takes it."""
 
     def __init__(self, nodes: Sequence[CoreNode], routes: Sequence[Route], block_frames: int) -> None:
+        handles = np.array([node.address for node in nodes], np.uintp)
+        self._build(handles, np.array([(route.link.address, *route[1:]) for route in routes], ROUTE), block_frames)
+
+    @classmethod
+    def of_arrays(cls, handles: NDArray[np.uintp], routes: NDArray[np.void], block_frames: int) -> CorePlan:
+        """Of the nodes' addresses, and an array of ROUTE. Nodes and links have to live until this returns."""
+        made = cls.__new__(cls)
+        made._build(handles, routes, block_frames)
+        return made
+
+    def _build(self, handles: NDArray[np.uintp], routes: NDArray[np.void], block_frames: int) -> None:
         made = ffi.new("struct tz_plan **")
-        handles = ffi.new("struct tz_node *[]", [node.handle for node in nodes] or 1)
-        wires = ffi.new("struct tz_route[]", [(route.link.handle, *route[1:]) for route in routes] or 1)
-        _check(lib.tz_plan_build(handles, len(nodes), wires, len(routes), block_frames, made), "a plan")
+        nodes = ffi.cast("struct tz_node **", handles.ctypes.data)
+        wires = ffi.cast("struct tz_route *", routes.ctypes.data)
+        _check(lib.tz_plan_build(nodes, len(handles), wires, len(routes), block_frames, made), "a plan")
         self.handle = ffi.gc(made[0], lib.tz_plan_release)
 
     def __str__(self) -> str:
@@ -259,6 +290,10 @@ class CoreCommit:
     def follow(self, link: CoreLink, leader: CoreLink) -> None:
         """A new link begins in the middle of another's fade."""
         _check(lib.tz_commit_follow(self.handle, link.handle, leader.handle), "a fade that goes on")
+
+    def pace(self, node: CoreNode | None) -> None:
+        """The card behind a node becomes the engine's clock; None: the timer."""
+        _check(lib.tz_commit_pace(self.handle, node.handle if node else ffi.NULL), "a change of clock")
 
     def transfer(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` goes over to its successor, as far as the type can use it."""

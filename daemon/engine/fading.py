@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..graph.plan import Plan, PlanNode, Wire
 from .crossing import Ways
+from .scene import Scene
 
 
 class Newcomer(NamedTuple):
@@ -33,33 +34,31 @@ class Fading(NamedTuple):
     ]  # those that go though they were not there: a successor hears the last of what was heard before it
 
 
-def fading(plan: Plan, running: Mapping[Wire, bool], newcomers: Mapping[PlanNode, Newcomer]) -> Fading:
-    """`running`: all wires so far, and whether they sound or are on their way out."""
+def fading(scene: Scene, plan: Plan, newcomers: Mapping[PlanNode, Newcomer]) -> Fading:
+    """From a scene to a plan."""
+    leaving = {wire: scene.cables[wire].sounding for wire in scene.leaves(plan)}
     fresh = {node for node, newcomer in newcomers.items() if newcomer.late and newcomer.predecessor is None}
-    at_once, ending = _successions(plan, running, newcomers)
-    coming = {wire for wire in plan.wires if running.get(wire) is False}
-    for wire in plan.wires - running.keys() - at_once:
+    at_once, ending = _successions(plan, leaving, newcomers)
+    coming = {wire for wire in scene.restless & plan.wires if not scene.cables[wire].sounding}
+    for wire in plan.wires.difference(scene.cables) - at_once:
         into_new = wire.target in newcomers and not wire.target.is_sink
         sounds = not newcomers[wire.target].late if into_new else wire.source in fresh
         (at_once if sounds else coming).add(wire)
-    going = {
-        wire
-        for wire, sounding in running.items()
-        if sounding and wire not in plan.wires and (wire.target.is_sink or plan.has(wire.target))
-    }
+    going = {wire for wire, sounding in leaving.items() if sounding and (wire.target.is_sink or plan.has(wire.target))}
     return Fading(at_once, coming, going, ending)
 
 
 def _successions(
-    plan: Plan, running: Mapping[Wire, bool], newcomers: Mapping[PlanNode, Newcomer]
+    plan: Plan, leaving: Mapping[Wire, bool], newcomers: Mapping[PlanNode, Newcomer]
 ) -> tuple[set[Wire], set[Wire]]:
-    """Into late successors: the wires that sound at once, and those that end there. A predecessor has one successor."""
+    """Into late successors: the wires that sound at once, and those that end there. A predecessor has one successor.
+    `leaving`: the wires that are not in the plan any more, and whether they sound or are on their way out."""
     at_once: set[Wire] = set()
     ending: set[Wire] = set()
     successors = {newcomer.predecessor: node for node, newcomer in newcomers.items() if newcomer.late}
-    ways = Ways((*plan.wires, *running) if successors else ())
+    ways = Ways((*plan.wires, *leaving) if successors else ())
     cut: set[tuple[PlanNode, int]] = set()  # ports where what was heard can't go on
-    for wire, sounding in running.items():  # also those on their way out
+    for wire, sounding in leaving.items():
         successor = successors.get(wire.target)
         if successor is None:
             continue

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..problems import Problem
 from .model import Connection, Graph, Node
@@ -21,6 +21,7 @@ from .spec import Catalogue, NodeSpec
 
 Structure = tuple[tuple[str, Any], ...]
 Output = tuple[str, str]  # node id and port name
+T = TypeVar("T")
 
 MOST_WAYS = 256  # as many as connections may lead into a port
 
@@ -65,10 +66,17 @@ class Wire(NamedTuple):
 class Plan:
     """All node objects by node id, and the wires that each connection comes to."""
 
-    def __init__(self, nodes: Mapping[str, PlanNode], by_connection: Mapping[str, tuple[Wire, ...]]) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, PlanNode],
+        by_connection: Mapping[str, tuple[Wire, ...]],
+        wires: frozenset[Wire],
+    ) -> None:
+        """`wires`: all those of `by_connection`."""
         self.nodes = nodes
         self.by_connection = by_connection
-        self.wires = frozenset(chain.from_iterable(by_connection.values()))
+        self.objects = frozenset(nodes.values())
+        self.wires = wires
 
     def has(self, node: PlanNode) -> bool:
         """Whether this very object is in the plan."""
@@ -80,7 +88,7 @@ class Plan:
         return "\n".join(lines)
 
 
-EMPTY = Plan({}, {})
+EMPTY = Plan({}, {}, frozenset())
 
 
 def _counts(channels: NodeChannels) -> str:
@@ -102,21 +110,58 @@ def make_plan(
     those that `previous` was made of, or be connected otherwise; None: any may. Those named by `anew` get other
     objects even so. The problems are bypasses that would join channel counts that do not fit.
     """
-    nodes = {} if touched is None else {name: node for name, node in previous.nodes.items() if name in graph.nodes}
-    for name in graph.nodes if touched is None else touched:
+    look_at: Collection[str] = graph.nodes if touched is None else touched
+    fitting = {}
+    for name in look_at:
         node = graph.nodes[name]
         kept = None if name in anew else previous.nodes.get(name)
-        nodes[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), kept)
+        fitting[name] = _plan_node(node, catalogue[node.type], channels[name], generations.get(name, 0), kept)
+    nodes, _ = _updated(previous.nodes, graph.nodes, fitting)
     wiring = _Wiring(graph, catalogue, channels, nodes)
-    if touched is None:
-        by_connection = {name: wiring.wires(connection) for name, connection in graph.connections.items()}
-    else:
-        by_connection = {name: w for name, w in previous.by_connection.items() if name in graph.connections}
-        for connection in wiring.depending_on(touched):
-            by_connection[connection.id] = wiring.wires(connection)
-    if nodes == previous.nodes and by_connection == previous.by_connection:
+    connections = graph.connections.values() if touched is None else wiring.depending_on(touched)
+    found = {connection.id: wiring.wires(connection) for connection in connections}
+    by_connection, changed = _updated(previous.by_connection, graph.connections, found)
+    if nodes is previous.nodes and by_connection is previous.by_connection:
         return previous, wiring.problems
-    return Plan(nodes, by_connection), wiring.problems
+    return Plan(nodes, by_connection, _wires(graph, previous, by_connection, changed)), wiring.problems
+
+
+def _updated(
+    before: Mapping[str, T], present: Mapping[str, Any], found: Mapping[str, T]
+) -> tuple[Mapping[str, T], set[str]]:
+    """With what was found and without what is not present any more, and the names that this changes; the same mapping
+    where it changes none. All that is present and was not there before has been found."""
+    changed = {name for name, value in found.items() if before.get(name) != value}
+    come = sum(name not in before for name in changed)
+    if len(present) < len(before) + come:
+        changed |= before.keys() - present.keys()
+    if not changed:
+        return before, changed
+    updated = {**before, **found}
+    for name in changed - present.keys():
+        del updated[name]
+    return updated, changed
+
+
+def _wires(
+    graph: Graph, previous: Plan, by_connection: Mapping[str, tuple[Wire, ...]], changed: Collection[str]
+) -> frozenset[Wire]:
+    """All that `by_connection` comes to, of which `changed` names those that do not come to what they did. Several may
+    come to the same wire, so one that goes is looked for among those that lead to the same node."""
+    before = {wire for name in changed for wire in previous.by_connection.get(name, ())}
+    around = (c.id for node in {wire.target.id for wire in before} for c in graph.incoming.get(node, ()))
+    return (previous.wires - before).union(*(by_connection.get(name, ()) for name in chain(changed, around)))
+
+
+def pacer(graph: Graph, plan: Plan, wanted: str) -> PlanNode | None:
+    """The node whose sound card is the engine's clock: the one that is wanted; with "auto" the first that plays, else
+    the first that captures. None: there is none, and the timer is the clock."""
+    if not wanted:
+        return None
+    able = [plan.nodes[name] for name in graph.nodes if plan.nodes[name].spec.clock]
+    if wanted == "auto":
+        return min(able, key=lambda node: not node.is_sink, default=None)
+    return next((node for node in able if node.id == wanted), None)
 
 
 class _Wiring:

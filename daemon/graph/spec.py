@@ -66,7 +66,8 @@ class NodeSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     help: str
     parameters: tuple[ParameterSpec, ...]
     ports: tuple[PortSpec, ...]
-    core_type: str  # the C type that runs it: its own name, or ring_source / ring_sink for an endpoint
+    core_type: str  # the C type that runs it: its own name, or one with a ring for an endpoint
+    clock: bool = False  # what stands behind it may be the engine's clock
 
     def parameter(self, name: str) -> ParameterSpec | None:
         return next((parameter for parameter in self.parameters if parameter.name == name), None)

@@ -20,8 +20,9 @@ MEANINGS: Mapping[str, str] = {
     "engine.sample_rate": "Frames per second of the whole graph; players and recorders convert.",
     "engine.block_frames": "Frames that are processed at once. An edit takes effect at the beginning of a block.",
     "engine.clock": (
-        "`internal` runs on the machine's timer, and `auto` chooses it; `freewheel` as fast as players and recorders "
-        "allow, waiting for them; `step` only when told to (`tonnetz step`)."
+        "`auto`: the first sound card of the graph, of those that play if one does, and the machine's timer while it "
+        "does not run; the id of a node: that node's card; `internal`: the timer; `freewheel`: as fast as players and "
+        "recorders allow, waiting for them; `step`: only when told to (`tonnetz step`)."
     ),
     "engine.realtime_priority": "Of the audio thread, where the system allows it.",
     "doors.socket.path": "The control socket; `socket: false` is none.",

@@ -24,7 +24,7 @@ class RingDouble:
         self.written = self.taken = self.missed = 0
         self._held = np.zeros((channels, 0), np.float32)
         self._moved = threading.Condition()
-        self._wakes = 0
+        self._wakes = self._wakes_heard = 0
 
     def _put(self, block: Samples) -> int:
         assert block.shape[0] == self.channels and block.dtype == np.float32
@@ -59,12 +59,12 @@ class RingDouble:
     def _wait(self, measure, frames: int, timeout_ms: int) -> int:  # type: ignore[no-untyped-def]
         deadline = time.monotonic() + timeout_ms / 1000
         with self._moved:
-            wakes = self._wakes
-            while measure() < min(frames, self.capacity) and not self.closed and self._wakes == wakes:
+            while measure() < min(frames, self.capacity) and not self.closed and self._wakes == self._wakes_heard:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
                 self._moved.wait(left)
+            self._wakes_heard = self._wakes
             return int(measure())
 
     def close(self) -> None:

@@ -213,3 +213,25 @@ def test_a_file_replaced_by_one_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="changes from 48000 Hz, 2 channels to 44100 Hz, 1 channels"):
         blocks(file)
     file.close()
+
+
+def test_pcm_is_wound_back_and_other_files_are_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open a file takes FFmpeg longer than to decode ten seconds of PCM."""
+    opened: list[str] = []
+    opening = AudioFile._open
+
+    def counted(self: AudioFile) -> None:
+        opened.append(self.path.name)
+        opening(self)
+
+    monkeypatch.setattr(AudioFile, "_open", counted)
+    for name, times in (("a.wav", 1), ("a.aiff", 1), ("a.flac", 3), ("a.ogg", 3)):
+        file = AudioFile(write_sound(tmp_path / name, sweep(3 * RATE)))
+        first = blocks(file)
+        assert first.shape[1] == 3 * RATE
+        assert np.array_equal(blocks(file), first)
+        assert np.array_equal(blocks(file, 2 * RATE), first[:, 2 * RATE :])
+        assert opened.count(name) == times, name
+        write_sound(tmp_path / "other", sweep(RATE), format=name.partition(".")[2]).replace(file.path)
+        assert 0 < blocks(file).shape[1] < 2 * RATE, f"{name}: not the new one"
+        file.close()

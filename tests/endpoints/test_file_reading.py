@@ -136,14 +136,16 @@ def test_what_is_told(place: Place) -> None:
     }
 
 
-def test_the_ring_is_kept_full_and_no_fuller(place: Place) -> None:
-    write_sound(place.folder / "a.wav", noise(5 * RATE))
+def test_the_ring_is_kept_full_and_the_thread_sleeps_until_half_a_second_is_missing(place: Place) -> None:
+    write_sound(place.folder / "a.wav", noise(8 * RATE))
     endpoint = started(place, path="a.wav")
-    wait_for(lambda: endpoint.ring.written >= RATE // 2)
+    full, most_missing = round(1.5 * RATE), RATE // 2
+    wait_for(lambda: endpoint.ring.written == full)
+    take(endpoint, most_missing - 100)
     time.sleep(0.3)
-    assert endpoint.ring.written <= RATE
-    take(endpoint, RATE // 2)
-    wait_for(lambda: endpoint.ring.written - endpoint.ring.taken >= RATE // 2)
+    assert endpoint.ring.written == full
+    take(endpoint, 200)
+    wait_for(lambda: endpoint.ring.written == full + most_missing + 100)
     finish(endpoint)
 
 

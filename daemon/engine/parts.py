@@ -1,0 +1,116 @@
+"""What is on stage, as nouns: node objects, links with their fades, and what a change of them is made of.
+
+`stage.py` makes these and submits them. Everything here is on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..graph.plan import PlanNode, Wire
+from .core import CoreLink, CoreNode, Ring
+
+
+class OutsideState(Protocol):
+    """How a player or recorder is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def detail(self) -> Mapping[str, Any]: ...
+
+
+class Outside(Protocol):
+    """What stands behind a node with a ring: a player, a recorder (daemon/endpoints)."""
+
+    @property
+    def ring(self) -> Ring: ...
+
+    @property
+    def state(self) -> OutsideState: ...
+
+    def start(self) -> None: ...
+
+    def configure(self, config: Mapping[str, Any]) -> None: ...
+
+    def close(self, length: int | None = None) -> None:
+        """Begin the end. `length`: of all that a recorder's ring was given, so many frames belong into the
+        recording."""
+
+    def join(self, timeout_s: float) -> bool: ...
+
+
+@dataclass(eq=False)
+class Part:
+    """A node object on stage."""
+
+    plan_node: PlanNode
+    core: CoreNode
+    outside: Outside | None
+    adopted: int | None = None  # the frame of its first block, once known
+    started: bool = False
+
+    def start(self) -> None:
+        """Lets the player or recorder behind it begin, if there is one and it has not."""
+        if self.outside is not None and not self.started:
+            self.started = True
+            self.outside.start()
+
+    def close(self, end: int) -> None:
+        """Its sound is over at frame `end`."""
+        if self.outside is None:
+            return
+        if self.plan_node.is_sink and self.adopted is not None:
+            self.outside.close(max(0, end - self.adopted))
+        else:
+            self.outside.close()
+
+
+@dataclass(eq=False)
+class Change:
+    """A commit under way: what to do once the engine tells at which frame it was adopted."""
+
+    frame: asyncio.Future[int]
+    fade_frames: int = 0
+    made: Sequence[Part] = ()
+    silenced: Sequence[Part] = ()  # sinks that hear nothing once the fade is over
+    gone: Sequence[Part] = ()  # no longer in the plan
+    ends: int | None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Cable:
+    """A link on stage: which way it turned last, and the change that did it while its fade may not be over."""
+
+    link: CoreLink
+    sounding: bool
+    turned_by: Change | None = None
+    leader: CoreLink | None = None  # another link, in the middle of whose fade this one begins
+
+    def is_over(self, frame: int) -> bool:
+        return self.turned_by is None or (self.turned_by.ends is not None and self.turned_by.ends <= frame)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a transaction asks of the stage, beside the plan."""
+
+    # Flattened parameters and list count of new and changed nodes.
+    values: Mapping[PlanNode, tuple[Sequence[float], int]]
+    fade_frames: int
+    ramp_frames: int | None  # None: each type's own
+    abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
+    # Nodes that begin without a predecessor's state, though there was one of their id.
+    fresh: frozenset[str] = frozenset()
+    pacer: PlanNode | None = None  # whose card is the engine's clock; None: the timer is
+
+
+Parts = dict[PlanNode, Part]
+Cables = dict[Wire, Cable]

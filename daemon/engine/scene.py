@@ -1,0 +1,102 @@
+"""All that runs, as a frozen value, and what becomes of it. What leaves stays while it is heard through a fade."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..graph.plan import EMPTY, Plan, PlanNode, Wire
+from .parts import Cable, Cables, Change, Part, Parts
+from .routing import NO_ROUTING, Key, Routing, Row
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The parts and cables that run, or will once the changes before have been adopted. Most of them rest, and an edit
+    looks at no others than those that do not, and those that it reaches."""
+
+    plan: Plan = EMPTY
+    parts: Mapping[PlanNode, Part] = field(default_factory=dict)
+    cables: Mapping[Wire, Cable] = field(default_factory=dict)
+    leaving: frozenset[PlanNode] = frozenset()  # parts that are not in the plan any more
+    restless: frozenset[Wire] = frozenset()  # cables that may be fading, and those that are not in the plan
+    routing: Routing = NO_ROUTING
+
+    def leaves(self, plan: Plan) -> frozenset[Wire]:
+        """The wires that will not be in that plan, whether they are in the present one or not."""
+        return (self.plan.wires - plan.wires) | (self.restless - plan.wires)
+
+    @property
+    def turning(self) -> set[Change]:
+        """The changes whose fades may not be over."""
+        return {change for wire in self.restless if (change := self.cables[wire].turned_by)}
+
+    def settled(self, frame: int) -> Scene:
+        """Without what has faded out by then."""
+        cables = {wire: self.cables[wire] for wire in self.restless}
+        over = {wire: Cable(cable.link, cable.sounding) for wire, cable in cables.items() if cable.is_over(frame)}
+        return self.changed(self.plan, {}, over)
+
+    def changed(self, plan: Plan, made: Parts, turned: Cables) -> Scene:
+        """Under another plan, with new parts, and new or renewed cables; without what is not needed then."""
+        leaving = {node for node in self.leaving | (self.plan.objects - plan.objects) if not plan.has(node)}
+        looked_at = {wire: self.cables[wire] for wire in self.restless | self.leaves(plan)} | turned
+        gone = leaving - _heard(looked_at, leaving)
+        cut = {
+            wire
+            for wire, cable in looked_at.items()
+            if wire.source in gone or wire.target in gone or not _is_wanted(wire, cable, plan, leaving)
+        }
+        parts, cables = {**self.parts, **made}, {**self.cables, **turned}
+        rows = {_key(wire, parts): _row(wire, cable, parts) for wire, cable in turned.items() if wire not in cut}
+        routing = self.routing.changed(
+            [parts[node].core.tag for node in gone],
+            [part.core for part in made.values()],
+            [_key(wire, parts) for wire in cut | turned.keys() if wire in self.cables],
+            rows,
+        )
+        for node in gone:
+            del parts[node]
+        for wire in cut:
+            del cables[wire]
+        restless = {wire for wire, cable in looked_at.items() if cable.turned_by or wire not in plan.wires} - cut
+        return Scene(plan, parts, cables, frozenset(leaving - gone), frozenset(restless), routing)
+
+
+def _heard(cables: Mapping[Wire, Cable], leaving: set[PlanNode]) -> set[PlanNode]:
+    """The nodes that are heard through a fade."""
+    heard: set[PlanNode] = set()
+    feeds: dict[PlanNode, list[PlanNode]] = {}
+    for wire, cable in cables.items():
+        if cable.turned_by:
+            heard.add(wire.source)
+            if wire.target.is_sink:
+                heard.add(wire.target)
+        if wire.target in leaving:
+            feeds.setdefault(wire.target, []).append(wire.source)
+    look_at = list(heard)
+    while look_at:
+        for source in feeds.get(look_at.pop(), ()):
+            if source not in heard:
+                heard.add(source)
+                look_at.append(source)
+    return heard
+
+
+def _is_wanted(wire: Wire, cable: Cable, plan: Plan, leaving: set[PlanNode]) -> bool:
+    """Whether it has to run, if its ends do."""
+    return wire in plan.wires or cable.turned_by is not None or (cable.sounding and wire.target in leaving)
+
+
+def _key(wire: Wire, parts: Mapping[PlanNode, Part]) -> Key:
+    """A wire's place in the sum that it goes into: the same however the graph came about, so that it sounds the same,
+    to the bit. The tags tell apart what is the same in all else."""
+    source, target = wire.source, wire.target
+    tags = (parts[source].core.tag, parts[target].core.tag)
+    return source.id, wire.source_port, wire.way, source.generation, *tags, wire.target_port
+
+
+def _row(wire: Wire, cable: Cable, parts: Mapping[PlanNode, Part]) -> Row:
+    source, target = parts[wire.source].core.tag, parts[wire.target].core.tag
+    fading = cable.turned_by is not None or not cable.sounding
+    return Row(cable.link, source, wire.source_port, target, wire.target_port, fading)
