@@ -115,8 +115,9 @@ class Keeping:
 
     async def stored(self, pending: Pending) -> None:
         """Returns when it is on disk. Refusal where it can't be: then it has been taken back."""
-        if pending.kept is None:
+        if pending.is_kept:
             return
+        assert pending.kept is not None
         try:
             await asyncio.wait_for(asyncio.shield(pending.kept), DISK_PATIENCE_S)
         except NotKept as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from .caller import Caller
@@ -13,6 +14,8 @@ from .storage.restoring import Restored
 from .storage.store import Store
 from .storage.writer import Retention, Run
 from .version import __version__
+
+log = logging.getLogger(__name__)
 
 CONFIGURATION = Caller("configuration", "admin", "startup")
 
@@ -53,5 +56,6 @@ def resume(session: Session, restored: Restored, stored: Graph) -> None:
         for note in notes:
             store.note(note)
         store.begin_at(graph, revision)
+    log.info("going on with %d nodes at revision %d, as they were stored", len(graph.nodes), revision)
     session.history.remember(restored.entries, restored.steps)
     session.resume(graph, revision)

@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import queue
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,6 +59,7 @@ class Store:
         self._forms = Forms(catalogue, SecretFile(folder, durability == "full"))
         self._epoch = 0
         self._waiting: dict[Record, asyncio.Future[None]] = {}
+        self._outgoing: list[Job] = []  # of this turn of the loop: each hand-over wakes a thread, which costs
         self._writer: Writer | None = None
         self._lock: int | None = None
         self._loop = asyncio.get_running_loop()
@@ -110,7 +110,8 @@ class Store:
     async def close(self) -> None:
         """Everything handed over is written when this returns, if it can be."""
         if self._writer is not None and self._writer.is_alive():
-            self._writer.jobs.put(End())
+            self._hand_over(End())
+            self._hand_over_now()
             await asyncio.to_thread(self._writer.join)
         self._writer = None
         if self._lock is not None:
@@ -123,13 +124,13 @@ class Store:
         """Done when the transaction, which made `graph`, is on disk; NotKept where it can't be."""
         record = Record(entry, graph, self._epoch)
         kept = self._waiting[record] = self._loop.create_future()
-        self._jobs.put(record)
+        self._hand_over(record)
         return kept
 
     def note_frame(self, revision: int, frame: int) -> None:
         """At which frame a transaction was adopted. It is written soon; nobody waits for that, as a recording that ends
         with a crash lacks more than the moment in which this may be lost."""
-        self._jobs.put(Frame(revision, frame))
+        self._hand_over(Frame(revision, frame))
 
     def begin_at(self, graph: Graph, revision: int) -> None:
         """What was stored goes on as this graph, which no transaction made."""
@@ -139,21 +140,27 @@ class Store:
             forms.secrets.save()
             insert_graph(connection, revision, packed)
 
-        self._jobs.put(Task(insert, lambda _result, _error: None))
+        self._hand_over(Task(insert, lambda _result, _error: None))
 
     async def ask(self, do: Callable[[sqlite3.Connection, Forms], Answer]) -> Answer:
         """What `do` gives, in the thread of the database. Refusal (unavailable) where that fails."""
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._jobs.put(Task(do, lambda result, error: self._on_loop(_settle, answer, result, error)))
+        self._hand_over(Task(do, lambda result, error: self._on_loop(_settle, answer, result, error)))
         try:
             return await answer
         except (sqlite3.Error, OSError) as error:
             raise Refusal("unavailable", f"The storage can't do that now: {words(error)}.") from error
 
-    @property
-    def _jobs(self) -> queue.SimpleQueue[Job]:
-        assert self._writer is not None, "open() comes first"
-        return self._writer.jobs
+    def _hand_over(self, job: Job) -> None:
+        if not self._outgoing:
+            self._loop.call_soon(self._hand_over_now)
+        self._outgoing.append(job)
+
+    def _hand_over_now(self) -> None:
+        if self._outgoing:
+            assert self._writer is not None, "open() comes first"
+            self._writer.jobs.put(self._outgoing)
+            self._outgoing = []
 
     # ---- What the writer tells, on its thread ------------------------------------------------------------------------
 

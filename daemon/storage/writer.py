@@ -119,7 +119,7 @@ class Writer(threading.Thread):
         opened: Callable[[Restored | None, BaseException | None], None],
     ) -> None:
         super().__init__(name="storage")
-        self.jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self.jobs: queue.SimpleQueue[list[Job]] = queue.SimpleQueue()
         self._folder = folder
         self._durability = durability
         self._retention = retention
@@ -222,11 +222,11 @@ class Writer(threading.Thread):
         jobs: list[Job] = []
         patience_s = RETRY_S if self._trouble else FRAMES_S if self._frames else None
         try:
-            jobs.append(self.jobs.get(timeout=patience_s))
+            jobs += self.jobs.get(timeout=patience_s)
             if self._busy:
                 time.sleep(GATHER_S)
             while True:
-                jobs.append(self.jobs.get_nowait())
+                jobs += self.jobs.get_nowait()
         except queue.Empty:
             return jobs
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +24,10 @@ from typing import Any
 
 import pytest
 
+from tonnetz.rpc.client import Client, NotReached
+
 from . import nursery
+from .test_tonnetzd import Daemon
 
 KILLS = int(os.environ.get("TONNETZ_KILLS", "30"))
 LONGEST_S = 0.15  # after its birth, of every second session; of the others, after it has begun to work
@@ -111,3 +117,56 @@ def test_nothing_answered_is_lost_and_nothing_is_kept_by_half(nest: Nursery, tmp
     assert began >= KILLS / 2 and sum(ledger.answered.values()) > 10 * KILLS, "too little was done to prove anything"
     assert not list(tmp_path.glob("damaged-*"))
     print(f"{KILLS} kills, {began} sessions had begun, {sum(ledger.answered.values())} transactions were answered")  # noqa: T201
+
+
+def edit_on(client: Client, name: str, done: dict[str, int]) -> None:
+    """One client: counts up in two places at once until nobody answers any more."""
+    number = done[name]
+    while True:
+        number += 1
+        edits = [
+            {"configure_node": {"id": name, "config": {"gain_db": -number / 100}}},
+            {"rename_node": {"id": name, "label": str(number)}},
+        ]
+        try:
+            client.call("graph.apply", edits=edits)
+        except NotReached:
+            return
+        done[name] = number
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    folder = Path(tempfile.mkdtemp(prefix="tn-"))  # a socket's path must be short
+    made = Daemon(folder)
+    yield made
+    for client in made.clients:
+        client.close()
+    if made.process is not None and made.process.poll() is None:
+        made.end(signal.SIGKILL)
+    shutil.rmtree(folder)
+
+
+def test_so_it_is_with_a_daemon_that_plays(daemon: Daemon) -> None:
+    """Over its socket, on the machine's timer, with players and recorders at work."""
+    names = [f"level_{number}" for number in range(4)]
+    done = dict.fromkeys(names, 0)
+    for turn in range(max(3, KILLS // 10)):
+        client = daemon.start()
+        if turn == 0:
+            client.call("graph.apply", edits=[{"add_node": {"id": name, "type": "gain"}} for name in names])
+        nodes = {node["id"]: node for node in client.call("graph.get")["nodes"]}
+        assert len(nodes) == 6 + len(names)
+        for name in names:
+            number = int(nodes[name]["label"] or 0)
+            assert nodes[name]["config"]["gain_db"] == pytest.approx(-number / 100)
+            assert done[name] <= number <= done[name] + 1
+            done[name] = number
+        threads = [threading.Thread(target=edit_on, args=(daemon.client(), name, done)) for name in names]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.2)
+        daemon.end(signal.SIGKILL)
+        for thread in threads:
+            thread.join()
+    assert min(done.values()) > 20
