@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from .acceptance import Base, accept_edits
 from .caller import Caller
 from .engine.core import CoreError
 from .engine.crossing import Crossing
 from .engine.node_state import Unfit
 from .engine.parts import Order, Part, Settings
 from .engine.scene import Prepared, Scene
+from .entry import Kind
 from .graph.config import flatten
 from .graph.edits import AddNode, AnyEdit
 from .graph.model import Graph
 from .graph.plan import Plan, make_plan, pacer
 from .graph.ports import resolve_channels
-from .graph.transaction import Accepted, apply_edits
+from .graph.transaction import Accepted
 from .problems import Problem, Refusal, refuse
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Request:
     strict: bool = False
     fade_ms: float | None = None
     label: str = ""
+    kind: Kind = "edit"  # and what it is `of`: what the history says of it (daemon/entry.py)
+    of: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,29 +118,12 @@ def draft_of(session: Session, request: Request, standing: Standing) -> Draft:
 
 def accept(session: Session, request: Request, standing: Standing) -> Accepted:
     """What the edits make of the graph. Only what would meet around bypassed nodes is not looked at yet."""
-    accepted = _accept(session, request, standing)
+    base = Base(standing.graph, standing.revision, session.history)
+    accepted = accept_edits(
+        request.edits, base, request.base_revision, request.strict, session.catalogue, session.limits
+    )
     _check_outside(session, accepted, standing)
     return accepted
-
-
-def _accept(session: Session, request: Request, standing: Standing) -> Accepted:
-    base, revision = request.base_revision, standing.revision
-    if base is not None and base > revision:
-        message = f"The graph is at revision {revision}; there is no revision {base} yet."
-        raise Refusal("conflict", message, revision=revision)
-    stale = base is not None and base != revision
-    between = session.history.describe_since(base) if stale and base is not None else []
-    moved = f"The graph went from revision {base} to {revision} meanwhile"
-    if stale and request.strict:
-        message = f"{moved}. Look at the changes and try again."
-        raise Refusal("conflict", message, revision=revision, changes=between)
-    try:
-        return apply_edits(standing.graph, request.edits, session.catalogue, session.limits)
-    except Refusal as refusal:
-        if not stale:
-            raise
-        message = f"The edits no longer hold. {moved}. {refusal.message}"
-        raise Refusal("conflict", message, refusal.problems, revision=revision, changes=between) from refusal
 
 
 def _check_outside(session: Session, accepted: Accepted, standing: Standing) -> None:

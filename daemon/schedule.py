@@ -33,6 +33,7 @@ import msgspec
 
 from .caller import Caller
 from .engine.parts import Part
+from .keeping import Pending
 from .preparation import Request, Standing, Worked, accept, draft_of, work_out
 from .problems import Problem, Refusal, refuse, suggestion
 from .receipt import Receipt
@@ -75,6 +76,7 @@ class Schedule:
         self._session = session
         self._numbers = itertools.count(1)
         self._waiting: list[Timed] = []
+        self._answering: set[asyncio.Task[None]] = set()
         self._handed: list[Timed] = []  # to the engine, in the order of their frames; each relies on the one before
         self._stepping_to = 0  # the frame up to which blocks are stepped, or were
         self._working_s = 0.0  # what working one out took last
@@ -254,6 +256,7 @@ class Schedule:
         before = self._handed[-1].worked.after if self._handed and self._handed[-1].worked else session.standing
         began = time.perf_counter()
         try:
+            session.keeping.check()
             worked = work_out(session, timed.request, before, timed.spare)
             timed.spare = ()
             session.submit(worked, due)
@@ -288,15 +291,24 @@ class Schedule:
         """It is what the graph is from now on."""
         assert timed.worked is not None
         worked, session = timed.worked, self._session
-        adopted = session.enter(worked, self._frame(timed))
-        revision = session.revision
+        pending = session.enter(worked, self._frame(timed))
+        task = asyncio.create_task(self._answer(timed, worked, session.revision, pending))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
 
-        def answer(adopted: asyncio.Future[int]) -> None:
-            receipt = session.receipt(revision, adopted.result(), worked.draft, worked.prepared.carried)
+    async def _answer(self, timed: Timed, worked: Worked, revision: int, pending: Pending) -> None:
+        """Once it both sounds and is stored."""
+        session = self._session
+        frame = await asyncio.shield(pending.adopted)
+        try:
+            await session.keeping.stored(pending)
+        except Refusal as refusal:
             if not timed.receipt.done():
-                timed.receipt.set_result(self._late(timed, receipt))
-
-        adopted.add_done_callback(answer)
+                timed.receipt.set_exception(refusal)
+            return
+        if not timed.receipt.done():
+            receipt = session.receipt(revision, frame, worked.draft, worked.prepared.carried)
+            timed.receipt.set_result(self._late(timed, receipt))
 
     def _late(self, timed: Timed, receipt: Receipt) -> Receipt:
         """The receipt, with a warning where the transaction came too late."""

@@ -15,8 +15,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import msgspec
-
 from .caller import Caller
 from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
@@ -25,6 +23,7 @@ from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.parts import Order, Outside, Part, Settings
 from .engine.stage import Stage
+from .entry import Kind
 from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes
@@ -36,12 +35,14 @@ from .graph.plan import PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
-from .history import Entry, History
+from .history import History
 from .idempotency import Answers
+from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import OutsideType, load_catalogue
 from .node_states import States
 from .node_trial import try_node
-from .preparation import Draft, Request, Standing, Worked, draft_of, work_out
+from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, draft_of, work_out
+from .presence import Presence
 from .problems import Refusal
 from .receipt import Receipt
 from .runtime import Runtime
@@ -50,6 +51,7 @@ from .view import state_of, troubles, view
 
 log = logging.getLogger(__name__)
 
+STORAGE = Caller("storage", "admin", "storage")  # who takes back what the disk did not take
 ADOPTION_PATIENCE_S = 5.0  # a running engine adopts within a block (some ms); a machine that stalls may take seconds
 
 
@@ -73,8 +75,10 @@ class Session:
         self.graph = Graph()
         self.revision = 0
         self.events = Hub()
+        self.presence = Presence(self.events)
         self.history = History()
         self._answers = Answers()
+        self.keeping = Keeping(self._take_back)
         self.limits = Limits()
         self.catalogue: Catalogue
         self.outside_types: dict[str, OutsideType]
@@ -95,10 +99,13 @@ class Session:
         self._loop.add_reader(self.engine.event_fd, self.hear_engine)
 
     async def close(self) -> None:
-        """Stops the engine; every file is finished when this returns. What waits for its time is refused."""
+        """Stops the engine; every file is finished, and every transaction stored, when this returns. What waits for its
+        time is refused."""
         self.schedule.close()
         await self.runtime.stop()
         await self.devices.close()
+        if self.keeping.store:
+            await self.keeping.store.close()
         if self._sweep_timer:
             self._sweep_timer.cancel()
         self._loop.remove_reader(self.engine.event_fd)
@@ -130,16 +137,26 @@ class Session:
         dry_run: bool = False,
         at: int | str | None = None,
         idempotency_key: str | None = None,
+        kind: Kind = "edit",
+        of: int | None = None,
     ) -> Receipt:
         """Applies all edits at one block boundary, or raises a Refusal and changes nothing.
 
         `fade_ms` (0 to 1000) holds for structure and parameters alike; None: 20 ms for structure, parameters as each
         type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves. `at`: not
         before this frame, or this time in RFC 3339; daemon/schedule.py says what that means. The same
-        `idempotency_key` again, from the same caller, is answered as the first time (daemon/idempotency.py).
+        `idempotency_key` again, from the same caller, is answered as the first time (daemon/idempotency.py). `kind` and
+        `of` are what the history says of it (daemon/entry.py).
         """
         request = Request(
-            edits=edits, caller=caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, label=label
+            edits=edits,
+            caller=caller,
+            base_revision=base_revision,
+            strict=strict,
+            fade_ms=fade_ms,
+            label=label,
+            kind=kind,
+            of=of,
         )
         if dry_run:
             draft = draft_of(self, request, self.standing)
@@ -153,15 +170,17 @@ class Session:
         return await self._carry_out(request, at)
 
     async def _carry_out(self, request: Request, at: int | str | None) -> Receipt:
+        self.keeping.check()
         if at is not None:
             return await self.schedule.add(request, at)
         with self.schedule.aside():
             worked = work_out(self, request, self.standing)
             self.submit(worked)
-            adopted = self.enter(worked)
+            pending = self.enter(worked)
         revision = self.revision
         self.hear_engine()  # with no audio thread running it is adopted already
-        frame = await self._adoption(adopted, revision)
+        frame = await self._adoption(pending.adopted, revision)
+        await self.keeping.stored(pending)
         return self.receipt(revision, frame, worked.draft, worked.prepared.carried)
 
     @property
@@ -177,38 +196,49 @@ class Session:
             message = f"The engine could not take the change: {error}. Nothing was changed; try again."
             raise Refusal("unavailable", message) from error
 
-    def enter(self, worked: Worked, due: int = 0) -> asyncio.Future[int]:
-        """From now on the graph is the one that a submitted change leads to. Gives the frame to come."""
-        draft, request, accepted = worked.draft, worked.draft.request, worked.draft.accepted
-        before = self.graph
+    def enter(self, worked: Worked, due: int = 0) -> Pending:
+        """From now on the graph is the one that a submitted change leads to, and it is to be stored."""
+        draft, before = worked.draft, self.graph
+        self._go_on_from(worked, due)
+        revision = self.revision
+        entry = entry_of(revision, draft.request, before, draft.accepted)
+        self.history.add(entry)
+        adopted = worked.prepared.change.frame
+        # Not where somebody waits for it: whoever asked may hang up meanwhile, and all others are to be told even so.
+        pending = self.keeping.submitted(
+            entry, before, self.graph, adopted, lambda frame: self._publish(before, draft, revision, frame)
+        )
+        self._to_tell[adopted] = lambda frame: self.keeping.sounds(pending, frame)
+        return pending
+
+    def _go_on_from(self, worked: Worked, due: int = 0) -> None:
+        draft, before = worked.draft, self.graph
         self.stage.enter(worked.prepared, due)
-        self.graph = accepted.graph
+        self.graph = draft.accepted.graph
         self.revision += 1
         self._generations = draft.generations
-        revision = self.revision
-        self.history.add(
-            Entry(
-                revision=revision,
-                author=request.caller.name,
-                label=request.label,
-                edits=tuple(request.edits),
-                inverse=accepted.inverse,
-            )
-        )
-        self._tell_outside(before, accepted.graph, accepted.touched | accepted.reshaped)
-        # Not where somebody waits for it: whoever asked may hang up meanwhile, and all others are to be told even so.
-        adopted = worked.prepared.change.frame
-        self._to_tell[adopted] = lambda frame: self._publish(before, draft, revision, frame)
-        return adopted
+        self._tell_outside(before, self.graph, draft.accepted.touched | draft.accepted.reshaped)
+
+    def _take_back(self, graph: Graph, revision: int) -> None:
+        """Leads back to `graph`, without what could not be stored: `revision` and all after it."""
+        self.history.forget(revision)
+        with self.schedule.aside():
+            edits = edits_between(self.graph, graph, self.catalogue)
+            worked = work_out(self, Request(edits=edits, caller=STORAGE), self.standing)
+            self.submit(worked)
+            self._go_on_from(worked)
+        self.hear_engine()
+
+    def resume(self, graph: Graph, revision: int) -> None:
+        """Begins with a graph that is right and was stored as this revision."""
+        self.graph, self.revision = graph, revision
+        self._stage_whole({}, self.frames(DEFAULT_FADE_MS))
 
     async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
-        receipt = await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
-        if self.graph.name != wanted.name:
-            self.graph = msgspec.structs.replace(self.graph, name=wanted.name)
-        return receipt
+        return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
@@ -297,8 +327,11 @@ class Session:
             part = self.stage.parts[node]
             if part.outside is not None and part.started:
                 generations[node.id] = generations.get(node.id, 0) + 1
-        if generations == self._generations:
-            return
+        if generations != self._generations:
+            self._stage_whole(generations, fade_frames=0)
+
+    def _stage_whole(self, generations: dict[str, int], fade_frames: int) -> None:
+        """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
         plan, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan)
         settings = {
@@ -307,7 +340,7 @@ class Session:
             if node not in self.stage.parts
             for config in (self.graph.nodes[node.id].config,)
         }
-        order = Order(settings, fade_frames=0, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
+        order = Order(settings, fade_frames, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
         with self.schedule.aside():
             self.stage.change_to(plan, order)
             self._generations = generations

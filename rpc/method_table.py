@@ -35,9 +35,12 @@ PROBLEMS = 50  # so many are told; who sends a million unknown names gets no mil
 
 
 class Connection(Protocol):
-    """A lasting connection, which can be sent events: the socket has one, a single HTTP request has none."""
+    """A lasting connection, which can be sent events: the socket has one, a single HTTP request has none. When it ends,
+    the door calls `Session.presence.leave` with it."""
 
-    def subscribe(self, names: Sequence[str] | None) -> None: ...
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
+        """From now on, or from the event after number `since`."""
+        ...
 
     def unsubscribe(self) -> None: ...
 

@@ -92,7 +92,7 @@ async def session(tmp_path: Path) -> AsyncIterator[Session]:
     made = Session(clock="step", media=media)
     for kind in (CardType("card_output", "sink"), CardType("card_input", "source")):
         made.catalogue[kind.SPEC.type] = kind.SPEC
-        made._outside_types[kind.SPEC.type] = cast("OutsideType", kind)
+        made.outside_types[kind.SPEC.type] = cast("OutsideType", kind)
     yield made
     await made.close()
 
@@ -257,7 +257,7 @@ async def test_what_does_not_answer_is_given_up(session: Session, monkeypatch: p
         return {}
 
     monkeypatch.setattr(node_trial, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(session._outside_types["card_output"], "test", never)
+    monkeypatch.setattr(session.outside_types["card_output"], "test", never)
     told = await session.test_node("card_output", {"device": "hw:0"})
     assert (told["ok"], told["reason"]) == (False, "timeout")
     assert told["duration_ms"] >= 200

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .model import CANVAS, LABEL_MAXIMUM, NODE_ID_PATTERN, Position
+from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Position
 
 NodeId = Annotated[str, Meta(pattern=NODE_ID_PATTERN, description="node id")]
 PortName = Annotated[
@@ -19,7 +19,9 @@ PortName = Annotated[
 ]
 TypeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="node type")]
 Label = Annotated[str, Meta(max_length=LABEL_MAXIMUM)]
+GraphName = Annotated[str, Meta(max_length=NAME_MAXIMUM)]
 Strategy = Literal["fade", "immediate", "bridge"]
+Wiring = Literal["inside", "inputs", "all"]  # of copies; copying.py says what each means
 Coordinate = Annotated[float, Meta(ge=-CANVAS, le=CANVAS)]  # bounded, so that NaN and infinity are refused
 
 
@@ -100,4 +102,21 @@ class BypassNode(Edit, frozen=True, tag="bypass_node"):
     bypass: bool
 
 
-AnyEdit = AddNode | RemoveNode | Connect | Disconnect | ConfigureNode | ReplaceNode | RenameNode | MoveNode | BypassNode
+class RenameGraph(Edit, frozen=True, tag="rename_graph"):
+    """Give the whole graph another name."""
+
+    name: GraphName
+
+
+AnyEdit = (
+    AddNode
+    | RemoveNode
+    | Connect
+    | Disconnect
+    | ConfigureNode
+    | ReplaceNode
+    | RenameNode
+    | MoveNode
+    | BypassNode
+    | RenameGraph
+)

@@ -25,6 +25,7 @@ WANTED = {
     "target": PORT,
     "config": "a mapping of parameters to values",
     "label": "a text of at most 200 characters",
+    "name": "a text of at most 200 characters",
     "position": f"a mapping of x and y, each {COORDINATE}",
     "bypass": "true or false",
     "state": "a mapping, as nodes.get_state gives it",

@@ -25,12 +25,13 @@ from .edits import (
     Disconnect,
     MoveNode,
     RemoveNode,
+    RenameGraph,
     RenameNode,
     ReplaceNode,
     Strategy,
 )
 from .findings import Findings
-from .model import CANVAS, LABEL_MAXIMUM, NODE_ID_PATTERN, Connection, Graph, Node, Position
+from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Connection, Graph, Node, Position
 from .node_state import NodeState, read_state
 from .ports import layout, ports
 from .rewiring import joints, misfits
@@ -284,12 +285,15 @@ class Work:
         return node.id, [RenameNode(id=node.id, label=node.label)]
 
     def check_label(self, label: str) -> bool:
-        flaw = flaw_in_text(label)
+        return self.check_words(label, "label", LABEL_MAXIMUM)
+
+    def check_words(self, words: str, what: str, maximum: int) -> bool:
+        flaw = flaw_in_text(words)
         if flaw:
-            self.problem("malformed", f"The label contains {flaw}.", "label")
-        elif len(label) > LABEL_MAXIMUM:
-            message = f"The label has {len(label)} characters; at most {LABEL_MAXIMUM} are possible."
-            self.problem("malformed", message, "label")
+            self.problem("malformed", f"The {what} contains {flaw}.", what)
+        elif len(words) > maximum:
+            message = f"The {what} has {len(words)} characters; at most {maximum} are possible."
+            self.problem("malformed", message, what)
         else:
             return True
         return False
@@ -322,6 +326,15 @@ class Work:
         self.draft.put(msgspec.structs.replace(node, bypass=edit.bypass))
         self.sounding.add(node.id)
         return node.id, [BypassNode(id=node.id, bypass=node.bypass)]
+
+    # -- the graph
+
+    def rename_graph(self, edit: RenameGraph) -> Done:
+        was = self.draft.name
+        if not self.check_words(edit.name, "name", NAME_MAXIMUM) or edit.name == was:
+            return "", []
+        self.draft.name = edit.name
+        return "", [RenameGraph(name=was)]
 
     # -- connections
 
@@ -407,4 +420,5 @@ _VERBS: Mapping[type, Callable[[Work, Any], Done]] = {
     RenameNode: Work.rename_node,
     MoveNode: Work.move_node,
     BypassNode: Work.bypass_node,
+    RenameGraph: Work.rename_graph,
 }

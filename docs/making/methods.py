@@ -48,6 +48,7 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         (*CHANGED, "node_id", "param", "value"),
         "A parameter has another value, a list or matrix as a whole; `label` and `bypass` count as parameters here.",
     ),
+    "graph_renamed": ((*CHANGED, "name"), "The graph has another name."),
     "node_state_changed": (
         ("node_id", "state", "state_message", "detail"),
         "A player or recorder is `starting`, `running`, `retrying` or `failed`, and why, as graph.get tells it.",
@@ -61,6 +62,10 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         ("author", "origin", "label", "id", "error", "message"),
         "One that waited will not come to pass: it was cancelled, or no longer holds.",
     ),
+    "presence_changed": (
+        ("client", "author", "origin", "nick", "cursor", "selection", "editing", "present"),
+        "Somebody came, moved, or has something else in hand; with `present: false` they are gone.",
+    ),
     "runtime_changed": (("state", "frame"), "The engine is `stopped`, `running` or `paused`."),
     "devices_changed": (
         ("appeared", "vanished"),
@@ -70,7 +75,10 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         ("mixer", "controls"),
         "Controls of a mixer that devices.mixer has shown were set, by whomever: as it shows them.",
     ),
-    "log": (("level", "message", "frame"), "The engine noticed something: a node that gave out NaN, time lost."),
+    "log": (
+        ("level", "message", "frame"),
+        "The engine or the storage noticed something: a node that gave out NaN, time lost, a disk that is full.",
+    ),
 }
 
 ERRORS: Mapping[str, str] = {
@@ -110,6 +118,7 @@ KINDS: Mapping[str, str] = {
     "unknown_connection": "no such connection",
     "not_found": "no such group of users",
     "id_taken": "a node of this id is there",
+    "stale_place": "a place in a list that has other records than at the base revision",
     "duplicate": "it is there already",
     "direction": "an input where an output is meant, or the other way round",
     "type_mismatch": "audio into control, or the other way round",
@@ -120,7 +129,20 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
-NOUNS = ("graph", "schedule", "nodes", "devices", "runtime", "events", "system", "rpc")  # those to come go last
+NOUNS = (
+    "graph",
+    "schedule",
+    "history",
+    "snapshots",
+    "templates",
+    "nodes",
+    "devices",
+    "runtime",
+    "events",
+    "presence",
+    "system",
+    "rpc",
+)  # those to come go last
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
 
 BEHIND: Mapping[str, type] = {"runtime": Runtime, "schedule": Schedule}  # what the methods of a noun are handed on to
@@ -157,7 +179,7 @@ def in_order() -> list[Method]:
 def _method(method: Method, described: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"### {method.name}", "", *_signature(method, described), "", method.text, "")
     facts = [f"Role: {method.role}."]
-    if method.name.startswith("events."):
+    if method.name.startswith("events.") or method.name == "presence.set":
         facts.append("Needs a connection that lasts.")
     facts.append(f"Errors: {_errors_in_words(method)}.")
     yield " ".join(facts)

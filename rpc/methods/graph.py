@@ -18,6 +18,7 @@ from tonnetz.daemon.problems import Problem, Refusal, refuse
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from .presence import hinted
 
 Document = Annotated[dict[str, Any], Meta(description="a graph document: version, name, nodes, connections")]
 DocumentText = Annotated[str, Meta(max_length=TEXT_LIMIT, description="a graph document as YAML or JSON text")]
@@ -152,8 +153,9 @@ async def apply(
     """
     from tonnetz.daemon.graph.document import edits_from_plain  # not needed to declare the method
 
-    return await call.session.apply(
-        edits_from_plain(edits),
+    read_edits = edits_from_plain(edits)
+    receipt = await call.session.apply(
+        read_edits,
         caller=call.caller,
         base_revision=base_revision,
         strict=strict,
@@ -163,6 +165,7 @@ async def apply(
         at=at,
         idempotency_key=idempotency_key,
     )
+    return hinted(call, receipt, read_edits)
 
 
 @method("graph.validate", role="viewer", shell=Shell("validate <text:file>", example="tonnetz validate studio.yaml"))
@@ -199,14 +202,17 @@ async def validate(
 async def export(call: Call, format: DocumentFormat = "yaml") -> str:
     """Give the graph as a document in YAML or JSON.
 
-    It says what is set other than by default, and no secrets; `graph.import` takes it back.
+    It says what is set other than by default, and no secrets; `graph.import` takes it back. Nodes stand in the order
+    sound flows, each on a line of its own where it fits, so that the same graph is always the same text.
     """
     import asyncio
 
-    from tonnetz.daemon.document_text import write_text
+    from tonnetz.daemon.document_text import write_document
     from tonnetz.daemon.graph.document import to_document
+    from tonnetz.daemon.graph.ordering import in_order
 
-    return await asyncio.to_thread(write_text, to_document(call.session.graph, call.session.catalogue), format)
+    graph, catalogue = call.session.graph, call.session.catalogue
+    return await asyncio.to_thread(lambda: write_document(to_document(in_order(graph), catalogue), format))
 
 
 @method(

@@ -18,9 +18,10 @@ import pytest
 from msgspec import Meta
 
 from tonnetz.daemon.events import Hub
+from tonnetz.daemon.presence import Presence
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
-from tonnetz.rpc.client import Client
+from tonnetz.rpc.client import Client, NotReached
 from tonnetz.rpc.doors.json_rpc import Limits
 from tonnetz.rpc.doors.unix_socket import UnixSocketDoor
 from tonnetz.rpc.method_table import Call, MethodTable
@@ -35,6 +36,7 @@ CONFIGURATION = """
 engine: {clock: step, realtime_priority: 0}
 doors: {socket: {path: SOCKET}, http: false, dbus: false}
 media: {play_roots: [.], record_root: .}
+storage: {directory: state}
 graph:
   version: 1
   name: studio
@@ -55,6 +57,7 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.events = Hub()
+        self.presence = Presence(self.events)
         self.revision = 0
         self.done: list[Any] = []
 
@@ -172,10 +175,17 @@ class Daemon:
                 command, stdout=log, stderr=log, cwd=folder, env=os.environ | (environment or {})
             )
         end = time.monotonic() + 30
-        while not os.path.exists(self.socket):
+        while not self.listens():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"tonnetzd did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
+
+    def listens(self) -> bool:
+        try:
+            self.client().close()
+        except NotReached:
+            return False
+        return True
 
     def client(self, timeout_s: float = 30.0) -> Client:
         return Client(self.socket, timeout_s)

@@ -31,7 +31,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "devices.list": {"direction": "playback"},
     "devices.probe": {"device": "hw:0", "direction": "capture"},
     "devices.mixer": {"device": "hw:0", "control": "Master"},
-    "events.subscribe": {"names": ["log"]},
+    "events.subscribe": {"names": ["log"], "since": 1, "run": "another"},
     "events.unsubscribe": {},
     "graph.get": {},
     "graph.apply": {"edits": [{"add_node": {"type": "gain"}}], "dry_run": True},
@@ -45,10 +45,32 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "graph.configure_node": {"id": "hum", "config": {"frequency": 60}, "dry_run": True},
     "graph.replace_node": {"id": "eq", "type": "gain", "dry_run": True},
     "graph.rename_node": {"id": "hum", "label": "Hum", "dry_run": True},
+    "graph.rename_graph": {"name": "Evening", "dry_run": True},
     "graph.move_node": {"id": "hum", "x": 1, "y": 2, "dry_run": True},
     "graph.bypass_node": {"id": "hum", "bypass": True, "dry_run": True},
     "schedule.list": {},
     "schedule.cancel": {"id": 1},
+    "graph.diff": {"base": 1},
+    "history.list": {"limit": 3, "details": True},
+    "history.undo": {},
+    "history.redo": {},
+    "history.revert": {"revision": 1},
+    "snapshots.list": {},
+    "snapshots.save": {"name": "evening", "replace": True},
+    "snapshots.load": {"name": "evening", "dry_run": True},
+    "snapshots.delete": {"name": "evening"},
+    "presence.set": {
+        "nick": "Ann",
+        "cursor": {"x": 1, "y": 2},
+        "selection": ["hum"],
+        "editing": {"node_id": "hum", "param": "frequency"},
+    },
+    "presence.list": {},
+    "graph.clone": {"nodes": ["eq"], "wiring": "inputs", "dry_run": True},
+    "templates.list": {},
+    "templates.save": {"name": "channel", "nodes": ["eq", "mix"], "help": "A strip", "replace": True},
+    "templates.insert": {"name": "channel", "x": 10, "dry_run": True},
+    "templates.delete": {"name": "channel"},
     "nodes.templates": {},
     "nodes.schema": {"type": "gain"},
     "nodes.test": {"type": "file_writer", "config": {"format": "flac"}},
@@ -65,6 +87,18 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "system.version": {},
     "system.describe": {},
     "system.health": {},
+}
+# What has to be done before, for there to be something to act on.
+CHANGED = ("graph.rename_graph", {"name": "To be undone"})
+SNAPSHOT = ("snapshots.save", {"name": "evening", "replace": True})
+TEMPLATE = ("templates.save", {"name": "channel", "nodes": ["eq"], "replace": True})
+BEFORE: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "history.undo": [CHANGED],
+    "history.redo": [CHANGED, ("history.undo", {})],
+    "snapshots.load": [SNAPSHOT],
+    "snapshots.delete": [SNAPSHOT],
+    "templates.insert": [TEMPLATE],
+    "templates.delete": [TEMPLATE],
 }
 BAD: list[Any] = [
     None,
@@ -134,6 +168,8 @@ def test_every_method_is_tried() -> None:
 @pytest.mark.parametrize("method", ACCEPTED)
 def test_what_is_accepted_gives_what_was_promised(daemon: Any, client: Client, method: str) -> None:
     graph = client.call("graph.export", format="json")
+    for name, params in BEFORE.get(method, ()):
+        client.call(name, **params)
     with daemon.client() as another:  # what waits for its time keeps its connection waiting
         if method == "schedule.cancel":
             another.notify("graph.apply", edits=[{"rename_node": {"id": "hum", "label": "later"}}], at=10**7)
@@ -391,3 +427,48 @@ def test_a_daemon_told_to_stop_hangs_up_and_takes_its_socket_away(folder: Any) -
         with pytest.raises(NotReached, match="closed the connection"):
             client.call("system.version")
     assert not os.path.exists(daemon.socket)
+
+
+# ---- Several users ---------------------------------------------------------------------------------------------------
+
+
+def test_coming_back_after_a_broken_connection(client: Client, daemon: Any) -> None:
+    with daemon.client() as first:
+        begun = first.call("events.subscribe")
+    client.call("graph.rename_node", id="hum", label="While you were away")
+    with daemon.client() as again:
+        answer = again.call("events.subscribe", since=begun["seq"], run=begun["run"])
+        assert answer["replayed"] >= 2 and not answer["snapshot_needed"]
+        names = [next(again._coming_events())["method"] for _ in range(answer["replayed"])]
+        assert names[-2:] == ["parameter_changed", "transaction_applied"]
+        other = again.call("events.subscribe", since=begun["seq"], run="another")
+        assert other["snapshot_needed"] and other["replayed"] == 0
+        assert again.call("events.subscribe", since=2**50)["snapshot_needed"]
+
+
+def test_presence_hints_and_goes_with_the_connection(client: Client, daemon: Any) -> None:
+    with daemon.client() as listener, daemon.client() as ann:
+        events = listener.events(["presence_changed"])
+        ann.call("presence.set", nick="Ann", editing={"node_id": "hum", "param": "frequency"})
+        assert next(events)["params"]["present"] is True
+        assert [person["nick"] for person in client.call("presence.list")] == ["Ann"]
+        receipt = client.call("graph.configure_node", id="hum", config={"frequency": 60}, dry_run=True)
+        assert receipt["warnings"] == ["Ann has hum.frequency in hand."]
+        ann.close()
+        assert next(events)["params"]["present"] is False
+        assert client.call("presence.list") == []
+
+
+def test_the_last_writer_of_a_field_wins_and_places_in_lists_are_minded(client: Client) -> None:
+    base = client.call("runtime.status")["revision"]
+    client.call("graph.configure_node", id="eq", config={"bands": {"0": {"gain_db": 3, "q": 2}}})
+    edit = {"id": "eq", "config": {"bands": {"0": {"gain_db": 6}}}}
+    client.call("graph.configure_node", **edit, base_revision=base)
+    bands = next(node for node in client.call("graph.get")["nodes"] if node["id"] == "eq")["config"]["bands"]
+    assert (bands[0]["gain_db"], bands[0]["q"]) == (6, 2)
+    client.call("graph.configure_node", id="eq", config={"bands": [{}, *bands]})
+    with pytest.raises(Refused, match="other records by now") as refused:
+        client.call("graph.configure_node", **edit, base_revision=base)
+    assert refused.value.name == "conflict" and len(refused.value.data["changes"]) == 3
+    assert refused.value.problems[0]["where"] == "config.bands"
+    client.call("graph.configure_node", **edit)

@@ -13,8 +13,12 @@ from typing import Any
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.rpc.methods.devices import Abilities, DeviceList, Mixer
 from tonnetz.rpc.methods.graph import Validation
+from tonnetz.rpc.methods.graph_diff import Differences
+from tonnetz.rpc.methods.history import HistoryEntry
 from tonnetz.rpc.methods.nodes import ConfigSchema, NodeTest, Template
 from tonnetz.rpc.methods.runtime import RuntimeStatus
+from tonnetz.rpc.methods.snapshots import SnapshotView
+from tonnetz.rpc.methods.templates import TemplateView
 
 from .terminal import aligned, counted, problem_text
 from .words import spelled
@@ -82,13 +86,20 @@ def runtime_status(result: Mapping[str, Any]) -> str:
         ("format", f"{result['sample_rate']} Hz, blocks of {result['block_frames']} frames, clock {result['clock']}"),
         ("load", f"{100 * result['load']:.1f} %"),
         ("late blocks", str(late or "none")),
+        ("storage", storage_text(result["storage"])),
     ]
     lines = aligned(rows)
+    lines += [f"note: {note}" for note in result["storage"]["notes"]]
     troubled = result["not_running"]
     if troubled:
         lines += ["", "nodes not running"]
         lines += aligned([(node["id"], node["type"], node["state"], node["message"]) for node in troubled], "  ")
     return "\n".join(lines)
+
+
+def storage_text(storage: Mapping[str, Any]) -> str:
+    words = {"ok": "ok", "off": "off: nothing outlives the daemon", "refusing": "refusing changes"}[storage["state"]]
+    return f"{words}: {storage['message']}" if storage["message"] else words
 
 
 def clock_text(seconds: float) -> str:
@@ -194,6 +205,45 @@ def per_channel(values: Sequence[float]) -> str:
     return "/".join(f"{value:g}" for value in dict.fromkeys(values))
 
 
+def history(result: Sequence[Mapping[str, Any]]) -> str:
+    """Newest first, as the method gives it: what, when, who, and which places."""
+    rows = []
+    for entry in result:
+        places = ", ".join(entry["changed"][:3]) + (", …" if entry["changes"] > 3 else "")
+        words = f"{entry['label']}: {places}" if entry["label"] and places else entry["label"] or places or "nothing"
+        undone = " (undone)" if entry["undone"] else ""
+        rows.append((str(entry["revision"]), entry["time"], entry["author"], f"{words}{undone}"))
+    return "\n".join(aligned(rows, width=shutil.get_terminal_size().columns)) or "nothing was changed yet"
+
+
+def snapshots(result: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (one["name"], one["time"], one["author"], f"revision {one['revision']}", counted(one["nodes"], "node"))
+        for one in result
+    ]
+    return "\n".join(aligned(rows)) or "There are none; `tonnetz snapshot NAME` takes one."
+
+
+def saved_templates(result: Sequence[Mapping[str, Any]]) -> str:
+    rows = [(one["name"], ", ".join(node["id"] for node in one["nodes"]), one["help"]) for one in result]
+    return "\n".join(aligned(rows)) or "There are none; `tonnetz call templates.save name=… nodes=[…]` makes one."
+
+
+def differences(result: Mapping[str, Any]) -> str:
+    """`+` came, `-` went, else from what to what."""
+    marks = {"node_added": "+", "connected": "+", "node_removed": "-", "disconnected": "-"}
+    lines = []
+    for change in result["changes"]:
+        mark = marks.get(change["kind"], "~")
+        ends = (change["before"], change["after"])
+        if change["kind"] == "node_replaced":
+            ends = (change["before"]["type"], change["after"]["type"])
+        lines.append(
+            f"{mark} {change['place']}" + (f": {spelled(ends[0])} → {spelled(ends[1])}" if mark == "~" else "")
+        )
+    return "\n".join(lines) or "no difference"
+
+
 PRINTERS: dict[Any, Callable[[Any], str]] = {
     Validation: validation,
     RuntimeStatus: runtime_status,
@@ -203,4 +253,8 @@ PRINTERS: dict[Any, Callable[[Any], str]] = {
     DeviceList: device_list,
     Abilities: abilities,
     Mixer: mixer,
+    list[HistoryEntry]: history,
+    list[SnapshotView]: snapshots,
+    list[TemplateView]: saved_templates,
+    Differences: differences,
 }

@@ -246,7 +246,7 @@ def test_files_that_cannot_be_read(type_in: Type, tmp_path: Path) -> None:
 def test_export_import_and_validate(type_in: Type, daemon: Any, tmp_path: Path) -> None:
     file = tmp_path / "studio.yaml"
     file.write_text(type_in("export")[1])
-    assert file.read_text().startswith("version: 1\nname: studio\nnodes:\n- id: hum\n")
+    assert file.read_text().startswith("version: 1\nname: studio\n\nnodes:\n  - {id: hum, type: tone, config:")
     before = graph(daemon)
     type_in("rm", "eq")
     status, output, _ = type_in("import", str(file), "--fade-ms", "50")
@@ -427,3 +427,57 @@ def test_it_starts_quickly_and_with_little(daemon: Any) -> None:
         assert heavy == "[]"
         times.append(float(seconds))
     assert min(times) < 0.15
+
+
+# ---- Going back ------------------------------------------------------------------------------------------------------
+
+
+def test_undo_redo_history_revert_and_diff(type_in: Type, daemon: Any) -> None:
+    assert type_in("history", "--limit", "1")[0] == 0
+    type_in("set", "hum", "frequency=77")
+    revision = json.loads(type_in("status", "--json")[1])["revision"]
+    type_in("title", "Evening show")
+    status, output, _ = type_in("diff", str(revision - 1))
+    assert status == 0 and output.splitlines() == [
+        "~ the graph's name: studio → Evening show",
+        "~ hum.frequency: 50 → 77",
+    ]
+    assert type_in("undo")[0] == 0 and graph(daemon)["name"] == "studio"
+    assert type_in("redo")[0] == 0 and graph(daemon)["name"] == "Evening show"
+    assert type_in("undo", str(revision))[0] == 0 and graph(daemon)["nodes"]["hum"]["config"]["frequency"] == 50
+    lines = type_in("history", "--limit", "5")[1].splitlines()
+    assert lines[0].endswith(f"undo {revision}: hum.frequency") and lines[0].split()[0] == str(revision + 4)
+    assert lines[4].endswith("hum.frequency (undone)")
+    type_in("add", "tone", "extra")
+    assert "+ extra" in type_in("diff", str(revision - 1))[1]
+    assert type_in("revert", str(revision - 1))[0] == 0
+    assert type_in("diff", str(revision - 1))[1] == "no difference\n"
+    status, _, errors = type_in("revert", "99999")
+    assert status == 1 and "there is no revision 99999 yet" in errors
+
+
+def test_snapshots_and_templates(type_in: Type, daemon: Any) -> None:
+    assert type_in("snapshots")[1] == "There are none; `tonnetz snapshot NAME` takes one.\n"
+    assert type_in("snapshot", "before the show")[0] == 0
+    status, _, errors = type_in("snapshot", "before the show")
+    assert status == 1 and "Replace it" in errors
+    assert type_in("snapshot", "before the show", "--replace")[0] == 0
+    assert "before the show" in type_in("snapshots")[1]
+    type_in("rm", "eq")
+    assert "- eq" in type_in("diff", "before the show")[1]
+    assert type_in("recall", "before the show", "--fade-ms", "100")[0] == 0 and "eq" in graph(daemon)["nodes"]
+    assert type_in("forget", "before the show")[0] == 0
+    assert "no snapshot 'before the show'" in type_in("recall", "before the show")[2]
+    assert type_in("templates")[1].startswith("There are none")
+    assert type_in("call", "templates.save", "name=channel", 'nodes=["eq"]')[0] == 0
+    assert type_in("templates")[1] == "channel  eq\n"
+    assert "eq_2" in type_in("insert", "channel")[1]
+    assert type_in("call", "templates.delete", "name=channel")[0] == 0
+
+
+def test_who_is_there(type_in: Type, daemon: Any) -> None:
+    assert type_in("who")[1] == ""
+    with daemon.client() as ann:
+        ann.call("presence.set", nick="Ann", editing={"node_id": "hum"})
+        assert "Ann" in type_in("who")[1]
+        assert "note: Ann has hum in hand.\n" in type_in("set", "hum", "frequency=51")[1]
