@@ -18,6 +18,7 @@ from .graph.spec import Catalogue
 
 KEPT = 1000  # entries; an hour of busy hands, a few megabytes
 KEPT_PARTS = 100_000  # edits and changes in all of these: imports of large graphs have tens of thousands each
+TOLD = 100  # entries, and edits of each, that a conflict's answer repeats
 KEPT_STEPS = 10_000  # of which it is known whether they are undone
 
 
@@ -114,16 +115,16 @@ class History:
         return [change for entry in self.since(since) for change in entry.changes]
 
     def describe_since(self, revision: int, catalogue: Catalogue) -> list[dict[str, Any]]:
-        """The same as plain data, for a conflict's answer; no secrets."""
+        """The same as plain data, for a conflict's answer: the newest, without secrets, and not all of an import."""
         return [
             {
                 "revision": entry.revision,
                 "author": entry.author,
                 "origin": entry.origin,
                 "label": entry.label,
-                "edits": msgspec.to_builtins(veiled_edits(entry.edits, catalogue)),
+                "edits": msgspec.to_builtins(veiled_edits(entry.edits[:TOLD], catalogue)),
             }
-            for entry in self.since(revision)
+            for entry in self.since(revision)[-TOLD:]
         ]
 
     def _hold(self, entry: Entry) -> None:

@@ -13,7 +13,7 @@ from ..entry import Entry, Step
 from ..graph.model import Graph
 from ..graph.secrecy import veiled_changes, veiled_edits, veiled_graph
 from ..graph.spec import Catalogue
-from .secret_file import MARK, SecretFile
+from .secret_file import MARK, REFERENCE, SecretFile
 
 ROWS_AT_ONCE = 50  # in one statement: the interpreter lock is let go and taken again once for each
 QUICKLY = 1  # zlib's level: a graph of 10,000 nodes is packed in 20 ms, into a tenth
@@ -115,6 +115,17 @@ def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple
     for row in rows:
         places = ", ".join("?" * len(row))
         connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)  # noqa: S608
+
+
+def references(connection: sqlite3.Connection) -> set[str]:
+    """The secrets that anything refers to."""
+    found: set[str] = set()
+    for (text,) in connection.execute("SELECT entry FROM transactions WHERE instr(entry, ?)", (MARK,)):
+        found.update(reference.decode() for reference in REFERENCE.findall(text))
+    for column, table in (("graph", "graphs"), ("graph", "snapshots"), ("part", "templates")):
+        for (packed,) in connection.execute(f"SELECT {column} FROM {table}"):  # noqa: S608
+            found.update(reference.decode() for reference in REFERENCE.findall(zlib.decompress(packed)))
+    return found
 
 
 def since_graph(connection: sqlite3.Connection) -> list[int]:

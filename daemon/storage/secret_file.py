@@ -7,6 +7,7 @@ telling any. A reference is random and says nothing of its value.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Collection, Mapping
@@ -17,6 +18,7 @@ import msgspec
 
 FILE = "secrets.json"
 MARK = b'{"secret":"'  # what a reference looks like at its beginning, in JSON as msgspec writes it
+REFERENCE = re.compile(re.escape(MARK) + rb'([0-9a-f]{32})"')
 
 
 class SecretFile:
@@ -55,6 +57,11 @@ class SecretFile:
         self._by_reference = dict(values)
         self._by_value = {value: reference for reference, value in values.items()}
         self._saved = len(values)
+
+    @property
+    def known(self) -> int:
+        """How many there are."""
+        return len(self._by_reference)
 
     def hide(self, text: str) -> dict[str, str]:
         """The reference to a secret, the same for the same secret."""

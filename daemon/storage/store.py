@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
+CLOSING_PATIENCE_S = 30.0  # for a disk that takes its time; what was answered is on it already
 LOCK = "lock"
 MODE = 0o700  # of the folder, where we make it
 
@@ -112,7 +113,7 @@ class Store:
         if self._writer is not None and self._writer.is_alive():
             self._hand_over(End())
             self._hand_over_now()
-            await asyncio.to_thread(self._writer.join)
+            await asyncio.to_thread(self._writer.join, CLOSING_PATIENCE_S)
         self._writer = None
         if self._lock is not None:
             os.close(self._lock)
@@ -184,12 +185,12 @@ class Store:
 
     def _kept(self, records: Sequence[Record]) -> None:
         for record in records:
-            _settle(self._waiting.pop(record), None, None)
+            _settle(self._waiting.pop(record, None), None, None)
 
     def _lost(self, records: Sequence[Record], why: str, epoch: int) -> None:
         self._epoch = epoch
         for record in records:
-            _settle(self._waiting.pop(record), None, NotKept(why))
+            _settle(self._waiting.pop(record, None), None, NotKept(why))
         self.on_lost(why)
 
     def _troubled(self, why: str) -> None:
@@ -210,9 +211,9 @@ class Store:
         self.on_news(level, message)
 
 
-def _settle(future: asyncio.Future[Answer], result: Answer, error: BaseException | None) -> None:
+def _settle(future: asyncio.Future[Answer] | None, result: Answer, error: BaseException | None) -> None:
     """The future's result, unless nobody waits any more."""
-    if future.done():
+    if future is None or future.done():
         return
     if error is None:
         future.set_result(result)

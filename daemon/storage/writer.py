@@ -118,7 +118,7 @@ class Writer(threading.Thread):
         listener: Listener,
         opened: Callable[[Restored | None, BaseException | None], None],
     ) -> None:
-        super().__init__(name="storage")
+        super().__init__(name="storage", daemon=True)  # a disk that hangs for good must not hang the end
         self.jobs: queue.SimpleQueue[list[Job]] = queue.SimpleQueue()
         self._folder = folder
         self._durability = durability
@@ -148,7 +148,12 @@ class Writer(threading.Thread):
             return
         self._opened(restored, None)
         while not self._ends:
-            self._work_off(self._waiting_jobs())
+            jobs = self._waiting_jobs()
+            try:
+                self._work_off(jobs)
+            except Exception as fault:  # whatever it is, those who wait have to hear of it
+                log.exception("the storage met a fault")
+                self._fail([job for job in jobs if isinstance(job, Record)], fault)
         self._end()
 
     def _open(self) -> Restored:
@@ -168,6 +173,8 @@ class Writer(threading.Thread):
             journal.insert_graph(self._connection, 0, self._forms.packed(Graph()))
         self._note_run(restored.revision)
         self._since_graph = journal.since_graph(self._connection)
+        if self._forms.secrets.known:
+            self._forms.secrets.forget(journal.references(self._connection))
         return restored
 
     def _note_run(self, revision: int) -> None:

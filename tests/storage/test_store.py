@@ -217,6 +217,29 @@ async def test_a_damaged_database_is_set_aside_and_the_last_good_graph_begins(
         assert third.graph == graph and third.keeping.status.notes == ()
 
 
+async def test_a_fault_of_ours_is_told_to_those_who_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "RETRY_S", 0.01)
+    async with session(tmp_path, DOCUMENT) as made:
+        store = made.keeping.store
+        assert store is not None and store._writer is not None
+        faults = iter([ZeroDivisionError("nobody foresaw this")])
+        real = store._writer._write
+
+        def once(records: Any) -> None:
+            for fault in faults:
+                raise fault
+            real(records)
+
+        monkeypatch.setattr(store._writer, "_write", once)
+        told = made.events.subscribe(["log"])
+        with pytest.raises(Refusal, match="nobody foresaw this"):
+            await apply(made, level("hum", -4))
+        assert levels(made) == {"hum": -20.0}
+        while "works again" not in (await anext(told)).params["message"]:
+            pass
+        await apply(made, level("hum", -5))
+
+
 async def test_damage_found_while_it_runs_costs_nothing(tmp_path: Path) -> None:
     async with session(tmp_path, DOCUMENT) as made:
         await apply(made, level("hum", -3))
@@ -329,6 +352,14 @@ async def test_secrets_lie_apart_and_come_back(tmp_path: Path) -> None:
             assert not any(secret in text for secret in (b"hunter2", b"opensesame", b"swordfish", b"tiger")), file
     async with session(tmp_path, catalogue=catalogue) as again:
         assert again.graph == graph
+        await apply(again, {"remove_node": {"id": "cast"}})
+        store = again.keeping.store
+        assert store is not None
+        for table in ("transactions", "graphs"):  # as when all of that is long ago
+            await store.ask(lambda connection, _, table=table: connection.execute(f"DELETE FROM {table}"))  # type: ignore[misc]
+    assert b"tiger" in secret_file.read_bytes()
+    async with session(tmp_path, catalogue=catalogue):
+        assert secret_file.read_bytes() == b"{}", "what nothing refers to any more is forgotten"
 
 
 # ---- Older versions --------------------------------------------------------------------------------------------------
