@@ -66,9 +66,10 @@ LEVELS = {"x86_64": ("v3", "v4")}
 
 
 def level_sources(profile: str) -> list[Path]:
-    """Node types and the like once more for each level of the processor, which the core then chooses from: files of few lines.
+    """Node types and the like once more for each level of the processor, which the core then chooses from: files of few
+    lines.
 
-    In all of a file, and not only in some functions of it, the compiler and the preprocessor then know how wide vectors are.
+    So the compiler and the preprocessor know in all of a file how wide vectors are, not only in some functions of it.
     Sanitizers and debuggers see the plain version.
     """
     sources = []
