@@ -15,7 +15,9 @@
 
 enum {
 	RETRY_MS = 1000,
-	BUSY_RETRY_MS = 100, /* somebody has it: often the node that this one replaces, whose fade is soon over */
+	BUSY_RETRY_MS = 20, /* somebody has it: often the node that this one replaces, whose fade is soon over */
+	BUSY_RETRIES = 100, /* then it is somebody else, and a second will do */
+	LOST_RETRY_MS = 100, /* a driver that was reloaded is back soon */
 	DEFAULT_PERIODS = 3
 };
 
@@ -47,6 +49,12 @@ static void become(struct tz_card *card, tz_card_state state, const char *format
 bool tz_card_ending(const struct tz_card *card)
 {
 	return atomic_load(&card->length) != UINT64_MAX;
+}
+
+void tz_card_runs(struct tz_card *card)
+{
+	atomic_store_explicit(&card->counts.answered_ns, tz_clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
+	become(card, TZ_CARD_RUNNING, "%s", "");
 }
 
 /* ---- The thread ---- */
@@ -93,6 +101,15 @@ static int recover(struct tz_stream *stream, int error)
 	return 0;
 }
 
+static const char *why_lost(int error)
+{
+	switch (-error) {
+	case ETIMEDOUT: return "for two seconds it asked for nothing and gave nothing";
+	case EOVERFLOW: return "it has no clock, but takes and gives as fast as it is asked";
+	default: return strerror(-error);
+	}
+}
+
 /* Until it is told to end (0) or the card is lost. */
 static int run(struct tz_card *card, struct tz_pcm *pcm, const struct tz_pcm_facts *facts)
 {
@@ -101,11 +118,9 @@ static int run(struct tz_card *card, struct tz_pcm *pcm, const struct tz_pcm_fac
 	if (error >= 0) {
 		tell_facts(card, facts);
 		tz_ring_reopen(card->ring);
-		atomic_store_explicit(&card->counts.answered_ns, tz_clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
-		become(card, TZ_CARD_RUNNING, "%s", "");
 		do
 			error = card->order.capture ? tz_card_capture(&stream) : tz_card_play(&stream);
-		while (error < 0 && recover(&stream, error) == 0);
+		while (error < 0 && (error = recover(&stream, error)) == 0);
 		atomic_store(&tz_ring_pace(card->ring)->alive, false);
 		tz_ring_close(card->ring);
 	}
@@ -132,15 +147,17 @@ static void open_and_run(struct tz_card *card)
 	int error = tz_pcm_open(&wish, &pcm, &facts, why, sizeof why);
 	if (error < 0) {
 		become(card, TZ_CARD_RETRYING, "%s: %s.", card->device, why);
-		rest(card, error == -EBUSY ? BUSY_RETRY_MS : RETRY_MS);
+		card->busy = error == -EBUSY ? card->busy + 1 : 0;
+		rest(card, card->busy && card->busy < BUSY_RETRIES ? BUSY_RETRY_MS : RETRY_MS);
 		return;
 	}
+	card->busy = 0;
 	error = run(card, pcm, &facts);
 	tz_pcm_close(pcm);
-	if (error < 0) {
+	if (error < 0 && !tz_card_ending(card)) {
 		atomic_fetch_add_explicit(&card->counts.losses, 1, memory_order_relaxed);
-		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, strerror(-error));
-		rest(card, BUSY_RETRY_MS); /* a driver that was reloaded is back soon; what stays away is then met in tz_pcm_open */
+		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, why_lost(error));
+		rest(card, error == -EOVERFLOW ? RETRY_MS : LOST_RETRY_MS);
 	}
 }
 

@@ -171,9 +171,11 @@ static void run_timed(struct tz_engine *engine)
 
 static void run_freewheel(struct tz_engine *engine)
 {
-	while (!atomic_load_explicit(&engine->stop, memory_order_relaxed)) {
+	for (;;) {
 		/* An endpoint that stays away for a second is not waited for in this block: what is missing is silence, and counted. */
 		tz_wait_for_endpoints(engine, 1000000000);
+		if (atomic_load_explicit(&engine->stop, memory_order_relaxed))
+			return; /* which also ended the wait: a block now would lose what the endpoints were not ready for */
 		tz_block_cycle(engine);
 		tz_tell_pace(engine, 0.0, 0);
 		tz_nudge_endpoints(engine);

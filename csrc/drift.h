@@ -7,9 +7,9 @@
 #include <math.h>
 
 /* It begins quick, to find a card's drift within seconds, and becomes slow, so that nothing is heard of it: 0.2 Hz for 5 s, then falling to
- * 0.03 Hz by a factor of e every 5 s. A card may be off by 0.5 %, ten times what any crystal is. */
+ * 0.015 Hz by a factor of e every 5 s. A card may be off by 0.5 %, ten times what any crystal is. */
 #define TZ_DRIFT_QUICK_HZ 0.2
-#define TZ_DRIFT_SLOW_HZ 0.03
+#define TZ_DRIFT_SLOW_HZ 0.015
 #define TZ_DRIFT_HURRY_S 5.0
 #define TZ_DRIFT_LIMIT 0.005
 #define TZ_DRIFT_FAR_S 0.003 /* so far off, it is in a hurry again */

@@ -10,7 +10,8 @@ void *tz_allocate(size_t bytes); /* NULL: no memory; a size of 0 gives a valid b
 void *tz_allocate_array(size_t count, size_t bytes);
 void tz_free(void *block);
 
-/* Tests: let the n-th allocation from now fail (0: the next one); negative: none. Returns how many were made since the last call. */
-long tz_fail_allocation(long n);
+/* Tests: let the n-th allocation from now fail (0: the next one); negative: none. Returns how many were made since the last call.
+ * Not declared for Python: a test finds it by its name in the shared library, hence the visibility. */
+__attribute__((visibility("default"))) long tz_fail_allocation(long n);
 
 #endif

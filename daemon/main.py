@@ -13,13 +13,14 @@ from typing import get_args
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
 
-from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .engine.core import ClockKind
 from .memory_lock import lock_memory
 from .problems import Refusal
 from .session import Session
 from .settings import Settings, file_mode, load_settings, socket_path
+from .startup import begin, load_configured
+from .storage.store import StorageUnusable
 from .version import __version__
 
 log = logging.getLogger("tonnetz")
@@ -72,7 +73,7 @@ async def _check(settings: Settings) -> None:
     """Makes all that the configuration asks for, and starts nothing."""
     session = _session(settings, "step")
     try:
-        await _load_graph(session, settings)
+        await load_configured(session, settings)
     finally:
         await session.close()
 
@@ -91,11 +92,6 @@ def _session(settings: Settings, clock: str) -> Session:
     )
 
 
-async def _load_graph(session: Session, settings: Settings) -> None:
-    if settings.graph:
-        await session.load(settings.graph, caller=Caller("configuration", "admin", "startup"), label="start")
-
-
 async def _serve(settings: Settings) -> int:
     """Runs until told to stop; the exit status."""
     told_to_stop = _signals()
@@ -104,7 +100,8 @@ async def _serve(settings: Settings) -> int:
     session = _session(settings, settings.engine.clock)
     doors: list[UnixSocketDoor] = []
     try:
-        await _load_graph(session, settings)
+        session.devices.watch()
+        await begin(session, settings)
         if settings.doors.socket:
             door = UnixSocketDoor(
                 session,
@@ -125,7 +122,7 @@ async def _serve(settings: Settings) -> int:
         )
         await told_to_stop.wait()
         log.info("stopping: files are being finished")
-    except SocketInUse as error:
+    except (SocketInUse, StorageUnusable) as error:
         log.error("%s", error)
         return 1
     except OSError as error:
@@ -133,6 +130,7 @@ async def _serve(settings: Settings) -> int:
         log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
         return 1
     finally:
+        session.schedule.close()  # first, or those who wait for its transactions would keep the doors open
         for door in doors:
             await door.close()
         await session.close()

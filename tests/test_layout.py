@@ -149,6 +149,21 @@ def test_only_the_engine_touches_the_core() -> None:
     assert [name for name in users if not within(name, "tonnetz.daemon.engine")] == []
 
 
+def test_threads_live_with_what_they_wait_for() -> None:
+    """Files and networks, in endpoints; the database, in storage. Nobody else begins a thread or a process."""
+    homes = {"tonnetz.daemon.endpoints", "tonnetz.daemon.storage"}
+    begun = broken("tonnetz", forbidden={"threading", "multiprocessing", "subprocess", "concurrent.futures"})
+    assert [line for line in begun if not any(within(line.split()[0], home) for home in homes)] == []
+    users = broken("tonnetz", forbidden={"sqlite3"})
+    assert users, "somebody must use the database"
+    assert [line for line in users if not within(line.split()[0], "tonnetz.daemon.storage")] == []
+
+
+def test_storage_knows_graphs_and_nothing_that_plays() -> None:
+    known = {"tonnetz.daemon.storage", "tonnetz.daemon.graph", "tonnetz.daemon.entry", "tonnetz.daemon.problems"}
+    assert broken("tonnetz.daemon.storage", allowed=known) == []
+
+
 def test_endpoints_are_handed_what_they_need() -> None:
     above = {"tonnetz.daemon.engine", "tonnetz.daemon.session", "tonnetz.daemon.main", "tonnetz.rpc"}
     assert broken("tonnetz.daemon.endpoints", forbidden=above) == []
@@ -238,7 +253,9 @@ def test_every_module_says_why_it_exists() -> None:
 
 
 def test_every_c_file_says_where_it_runs() -> None:
-    untagged = [path.name for path in C_SOURCES if not re.match(r"/\* \[(audio|control|both)\] \S", path.read_text())]
+    untagged = [
+        path.name for path in C_SOURCES if not re.match(r"/\* \[(audio|card|control|both)\] \S", path.read_text())
+    ]
     assert untagged == []
 
 

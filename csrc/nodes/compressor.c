@@ -170,6 +170,25 @@ static void transfer(void *block, const void *predecessor)
 	}
 }
 
+static uint32_t fields(void *block, struct tz_field *field)
+{
+	struct state *state = block;
+	field[0] = (struct tz_field){.name = "reduction_db", .cell = TZ_FLOAT64, .rows = 1, .columns = 1, .at = &state->reduction};
+	field[1] = (struct tz_field){.name = "envelope", .cell = TZ_FLOAT32, .rows = state->envelopes, .columns = 1, .at = state->envelope};
+	field[2] = (struct tz_field){.name = "lookahead", .cell = TZ_FLOAT32, .rows = state->channels, .columns = state->ahead, .at = state->line,
+	                             .position = &state->position};
+	return 3;
+}
+
+static void restored(void *block, uint32_t seam)
+{
+	struct state *state = block;
+	const uint32_t faded = tz_least(seam, state->ahead);
+	for (uint32_t channel = 0; channel < state->channels; channel++)
+		for (uint32_t age = 1; age <= faded; age++)
+			state->line[(size_t)(channel + 1) * state->ahead - age] *= tz_smooth((float)(age - 1) / (float)faded);
+}
+
 /* Nodes of a call that are worked on together. What waits for itself, envelope and smoothing, takes no longer for several than for one;
  * the rest goes frame by frame through the lanes of vectors. */
 enum { SIDE_BY_SIDE = 4, VOICES = 8 };
@@ -349,14 +368,14 @@ TZ_INLINE void run(const uint32_t count, const bool glides, const struct tz_memb
 TZ_INLINE void run_pieces(const uint32_t count, const struct tz_member *members, uint32_t frames)
 {
 	for (uint32_t done = 0; done < frames; done += TZ_PIECE) {
-		const uint32_t piece = tz_least(frames - done, TZ_PIECE);
+		const uint32_t part = tz_least(frames - done, TZ_PIECE);
 		bool glides = false;
 		for (uint32_t m = 0; m < count; m++)
 			glides |= ((const struct state *)members[m].state)->glide.left > 0;
 		if (glides)
-			run(count, true, members, done, piece);
+			run(count, true, members, done, part);
 		else
-			run(count, false, members, done, piece);
+			run(count, false, members, done, part);
 	}
 }
 
@@ -383,5 +402,7 @@ TN_NODE_TYPE(compressor) = {
 	.process = process,
 	.reset = reset,
 	.transfer = transfer,
+	.fields = fields,
+	.restored = restored,
 	.latency = latency,
 };

@@ -20,8 +20,9 @@ MEANINGS: Mapping[str, str] = {
     "engine.sample_rate": "Frames per second of the whole graph; players and recorders convert.",
     "engine.block_frames": "Frames that are processed at once. An edit takes effect at the beginning of a block.",
     "engine.clock": (
-        "`internal` runs on the machine's timer, and `auto` chooses it; `freewheel` as fast as players and recorders "
-        "allow, waiting for them; `step` only when told to (`tonnetz step`)."
+        "`auto`: the first sound card of the graph, of those that play if one does, and the machine's timer while it "
+        "does not run; the id of a node: that node's card; `internal`: the timer; `freewheel`: as fast as players and "
+        "recorders allow, waiting for them; `step`: only when told to (`tonnetz step`)."
     ),
     "engine.realtime_priority": "Of the audio thread, where the system allows it.",
     "doors.socket.path": "The control socket; `socket: false` is none.",
@@ -30,15 +31,22 @@ MEANINGS: Mapping[str, str] = {
     "doors.http.listen": "",
     "doors.http.allowed_hosts": "",
     "doors.http.require_token": "",
-    "storage.directory": "",
-    "storage.durability": "",
+    "storage.directory": (
+        "Where the graph and its history are kept, a folder of this daemon's own; `storage: false` keeps nothing."
+    ),
+    "storage.durability": (
+        "What an answered change outlives: `crash` the end of the daemon, however sudden; `full` also that of the "
+        "machine's power, which costs every change a sync of the disk."
+    ),
+    "storage.history_transactions": "How many transactions are kept, at least: to undo, to go back to, to replay.",
+    "storage.history_mb": "How large they may be together; the oldest go first.",
     "media.play_roots": "The folders that players may read from.",
     "media.record_root": "The folder that recorders may write to.",
     "graph": "A graph document to start with; `{}` is an empty graph.",
     "autostart": "Whether the engine runs from the start; else `tonnetz start` starts it.",
 }
-# Accepted, so that one file serves this version and the next; nothing listens there and nothing is stored yet.
-LATER = ("doors.http", "doors.dbus", "storage")
+# Accepted, so that one file serves this version and the next; nothing listens there yet.
+LATER = ("doors.http", "doors.dbus")
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted((ROOT / "csrc" / "tests").glob("test_*.c"))
 SANITIZERS = {"addresses": ["asan", "-fsanitize=undefined", "-fno-sanitize-recover=all"], "threads": ["tsan"]}
+
+
+class Sabotage(NamedTuple):
+    """Something of the core that keeps threads apart, and what is left when it is taken away."""
+
+    file: str
+    was: str
+    becomes: str
 
 
 @pytest.fixture(scope="session")
@@ -34,20 +45,41 @@ def built(tmp_path_factory: pytest.TempPathFactory):
             made.append(target)
         return made
 
-    def build(source: Path, sanitizer: str, *, alone: bool = False) -> Path:
+    def build(source: Path, sanitizer: str, *, alone: bool = False, sabotage: Sabotage | None = None) -> Path:
         folder = tmp_path_factory.getbasetemp()
         if not alone and sanitizer not in objects:
             objects[sanitizer] = core(sanitizer, folder)
         program = folder / f"{sanitizer}-{source.stem}"
         parts = [] if alone else objects[sanitizer]
-        subprocess.run(["gcc", *flags(sanitizer), source, *parts, "-lm", "-pthread", "-o", program], check=True)
+        if sabotage:
+            parts = sabotaged(sabotage, sanitizer, tmp_path_factory.mktemp("sabotaged"), parts)
+        libraries = recipe.link_flags(SANITIZERS[sanitizer][0])
+        subprocess.run(["gcc", *flags(sanitizer), source, *parts, *libraries, "-o", program], check=True)
         return program
+
+    def sabotaged(sabotage: Sabotage, sanitizer: str, folder: Path, parts: list[Path]) -> list[Path]:
+        """The core's objects, those anew that the sabotage reaches."""
+        shutil.copytree(recipe.CSRC, folder / "csrc", ignore=lambda *_: ["tonnetz", "tests"])
+        victim = folder / "csrc" / sabotage.file
+        text = victim.read_text()
+        assert sabotage.was in text
+        victim.write_text(text.replace(sabotage.was, sabotage.becomes))
+        sources = [folder / "csrc" / source.relative_to(recipe.CSRC) for source in recipe.c_sources()]
+        # one rule per source, in the order given; a rule goes on in lines that begin with a blank
+        depend = subprocess.run(["gcc", "-MM", *sources], check=True, capture_output=True, text=True).stdout
+        made = []
+        for source, rule, part in zip(sources, re.split(r"\n(?! )", depend), parts, strict=False):
+            if str(victim) in rule.split():
+                part = folder / f"{source.stem}.o"
+                subprocess.run(["gcc", *flags(sanitizer), "-c", source, "-o", part], check=True)
+            made.append(part)
+        return made
 
     return build
 
 
 def run(program: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "TSAN_OPTIONS": "exitcode=66"}
+    environment = {**os.environ, "TSAN_OPTIONS": "exitcode=66 halt_on_error=1"}
     return subprocess.run([program], capture_output=True, text=True, timeout=100, env=environment, check=False)
 
 
@@ -75,6 +107,30 @@ def test_the_thread_sanitizer_sees_a_race(built) -> None:
     result = run(built(ROOT / "csrc" / "tests" / "race.c", "threads", alone=True))
     assert result.returncode == 66
     assert "data race" in result.stderr
+
+
+SABOTAGES = {
+    "queues without barriers": Sabotage("queue.h", "memory_order_release", "memory_order_relaxed"),
+    "rings without barriers": Sabotage("ring.c", "memory_order_release", "memory_order_relaxed"),
+    "blocks run by two threads": Sabotage(
+        "engine.c", "int nobody = TZ_NOBODY;", "int nobody = atomic_load(&engine->holder);"
+    ),
+    "a commit given back too early": Sabotage(
+        "block_cycle.c",
+        "tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);",
+        "tz_queue_push(&engine->outgoing, commit); tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame); continue;",
+    ),
+    "nodes that a plan does not hold": Sabotage("plan_build.c", "tz_node_retain(nodes[n])", "nodes[n]"),
+}
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES)
+def test_torture_finds_what_keeps_threads_apart_missing(built, sabotage: str) -> None:
+    """The negative controls of the torture: each of these is seen while it runs."""
+    source = ROOT / "csrc" / "tests" / "test_torture.c"
+    result = run(built(source, "threads", sabotage=SABOTAGES[sabotage]))
+    assert result.returncode == 66
+    assert "WARNING: ThreadSanitizer" in result.stderr
 
 
 def test_there_are_programs() -> None:

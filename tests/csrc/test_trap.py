@@ -24,6 +24,8 @@ WATCHED_TESTS = [
     "tests/test_every_node_type.py",
     "tests/test_scenarios.py",
     "tests/proofs/test_untouched_branches.py::test_so_it_is_while_an_audio_thread_runs",
+    "tests/endpoints/test_sound_card.py::test_pause_and_stop",
+    "tests/endpoints/test_sound_card.py::test_clocks_that_wait_wait_for_the_card",
 ]
 
 

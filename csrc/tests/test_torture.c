@@ -1,0 +1,393 @@
+/* [both] A life as hard as it gets: one thread commits plans in which nodes, links and rings come, go and hand over their state, one starts, stops
+ * and steps the engine meanwhile, and every ring has its own at the other end. One way through all of it is left alone but for its end, which is
+ * swapped for another recorder again and again: what these hear, one after the other, is all that went in, in order, nothing lost or twice.
+ * The rest is for the sanitizers to judge. tests/csrc/test_programs.py takes what keeps threads apart away, and expects them to see it. */
+#include "any_node.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+enum { COMMITS = 3000, SLOTS = 10, RING_FRAMES = 16 * BLOCK, PIECE = 100, WRAP = 1 << 22 /* what a float still counts exactly */ };
+
+static void nap(long microseconds)
+{
+	nanosleep(&(struct timespec){.tv_nsec = microseconds * 1000}, NULL);
+}
+
+/* ---- Who sits at the other end of a ring ---- */
+
+struct outside {
+	struct tz_ring *ring;
+	pthread_t thread;
+	uint32_t first, next; /* of a reader: what it heard begins and would go on with */
+	bool heard;
+};
+
+/* Counts into the ring until it is closed. */
+static void *count_in(void *context)
+{
+	struct outside *outside = context;
+	float piece[PIECE];
+	for (uint32_t next = 0; !tz_ring_closed(outside->ring);) {
+		for (uint32_t i = 0; i < PIECE; i++)
+			piece[i] = (float)((next + i) % WRAP);
+		tz_ring_wait_space(outside->ring, PIECE, 20);
+		next = (next + tz_ring_write(outside->ring, piece, PIECE, PIECE)) % WRAP;
+	}
+	return NULL;
+}
+
+/* Takes out what there is until the ring is closed and empty. */
+static uint32_t take_out(struct outside *outside, float *piece)
+{
+	for (;;) {
+		const bool over = tz_ring_closed(outside->ring); /* asked first: what came before the end is there now */
+		const uint32_t got = tz_ring_read(outside->ring, piece, PIECE, PIECE);
+		if (got || over)
+			return got;
+		tz_ring_wait_frames(outside->ring, PIECE, 20);
+	}
+}
+
+static void *check_count(void *context)
+{
+	struct outside *outside = context;
+	float piece[PIECE];
+	uint32_t got, count = 0;
+	while ((got = take_out(outside, piece)) > 0) {
+		if (!outside->heard)
+			outside->first = outside->next = (uint32_t)piece[0];
+		outside->heard = true;
+		for (uint32_t i = 0; i < got; i++) {
+			CHECK(piece[i] == (float)outside->next);
+			outside->next = (outside->next + 1) % WRAP;
+		}
+		if (++count % 50 == 0)
+			nap(5000); /* long enough for the ring to be full, and for a stop to come meanwhile */
+	}
+	return NULL;
+}
+
+static void *drop_all(void *context)
+{
+	float piece[PIECE];
+	while (take_out(context, piece) > 0)
+		;
+	return NULL;
+}
+
+static struct outside *sit_down(void *(*work)(void *))
+{
+	struct outside *outside = calloc(1, sizeof *outside);
+	CHECK(outside);
+	outside->ring = tz_ring_new(1, RING_FRAMES, RATE);
+	CHECK(outside->ring && pthread_create(&outside->thread, NULL, work, outside) == 0);
+	return outside;
+}
+
+/* What the ring still holds is read to the end. */
+static void get_up(struct outside *outside)
+{
+	tz_ring_close(outside->ring);
+	pthread_join(outside->thread, NULL);
+	tz_ring_release(outside->ring);
+}
+
+/* ---- What is on stage ---- */
+
+struct slot {
+	struct tz_node *node; /* NULL: empty */
+	struct outside *outside;
+	const struct tz_node_type *type;
+	struct settings_values structure;
+	struct tz_shape shape;
+	uint32_t inputs[MOST_PORTS], outputs[MOST_PORTS], records;
+	struct {
+		struct tz_link *link; /* NULL: not connected */
+		uint32_t source;
+	} wires[MOST_PORTS];
+};
+
+struct stage {
+	struct tz_engine *engine;
+	struct slot kept_source, kept_gain, kept_sink; /* the way that is left alone, and its end */
+	struct slot slots[SLOTS];                      /* the wild rest; wires lead from lower to higher ones */
+	struct outside *leaving;                       /* the recorder whose end was committed as number `leaving_with` */
+	uint64_t leaving_with;
+	uint32_t expected; /* what the next recorder has to begin with */
+	uint64_t commits, adopted, frame;
+	uint32_t swaps, transfers;
+};
+
+/* ANYHOW, but for the structure: delay lines of a minute are no test of plans. */
+static const double *some_values(const struct slot *slot)
+{
+	static struct settings_values values;
+	values.records = slot->structure.records;
+	fill(slot->type, ANYHOW, &slot->structure, &values);
+	return values.values;
+}
+
+static void fill_slot(struct slot *slot, const struct tz_node_type *type, enum how how)
+{
+	*slot = (struct slot){.type = type};
+	slot->structure.records = some_records(type, INITIAL);
+	fill(type, INITIAL, NULL, &slot->structure);
+	const bool rings = type->flags & TZ_USES_RING;
+	slot->shape = shape_for(type, &slot->structure, rings ? 1 : 1 + below(2), BLOCK, slot->inputs, slot->outputs);
+	if (rings)
+		slot->outside = sit_down(type->ports->direction == TZ_OUTPUT ? count_in : how == INITIAL ? check_count : drop_all);
+	uint32_t channels[2 * MOST_PORTS];
+	memcpy(channels, slot->inputs, slot->shape.input_count * sizeof *channels);
+	memcpy(channels + slot->shape.input_count, slot->outputs, slot->shape.output_count * sizeof *channels);
+	CHECK(tz_node_new(type->name, RATE, BLOCK, slot->structure.records, slot->shape.input_count, slot->shape.output_count, channels,
+	                  how == INITIAL ? slot->structure.values : some_values(slot), rings ? slot->outside->ring : NULL, &slot->node) == TZ_OK);
+}
+
+static const struct tz_node_type *some_type(void)
+{
+	return __start_tz_node_types[below((uint32_t)(__stop_tz_node_types - __start_tz_node_types))];
+}
+
+static const struct tz_node_type *type_called(const char *name)
+{
+	const struct tz_node_type *const *type = __start_tz_node_types;
+	while (strcmp((*type)->name, name) != 0)
+		CHECK(++type < __stop_tz_node_types);
+	return *type;
+}
+
+/* ---- Commits ---- */
+
+static struct tz_plan *build(struct stage *stage)
+{
+	struct tz_node *nodes[SLOTS + 3] = {stage->kept_source.node, stage->kept_gain.node, stage->kept_sink.node};
+	struct tz_route routes[SLOTS * MOST_PORTS + 2];
+	uint32_t place[SLOTS], node_count = 3, route_count = 2;
+	routes[0] = (struct tz_route){.link = stage->kept_gain.wires[0].link, .source = 0, .target = 1};
+	routes[1] = (struct tz_route){.link = stage->kept_sink.wires[0].link, .source = 1, .target = 2};
+	for (uint32_t s = 0; s < SLOTS; s++) {
+		struct slot *slot = &stage->slots[s];
+		if (!slot->node)
+			continue;
+		nodes[place[s] = node_count++] = slot->node;
+		for (uint32_t p = 0; p < slot->shape.input_count; p++)
+			if (slot->wires[p].link) {
+				const uint32_t source = slot->wires[p].source; /* SLOTS: the kept way, which may be listened to */
+				routes[route_count++] = (struct tz_route){.link = slot->wires[p].link, .source = source == SLOTS ? 1 : place[source],
+				                                          .target = place[s], .target_port = p, .fading = true};
+			}
+	}
+	struct tz_plan *plan = NULL;
+	CHECK(tz_plan_build(nodes, node_count, routes, route_count, BLOCK, &plan) == TZ_OK);
+	return plan;
+}
+
+static void take_events(struct stage *stage)
+{
+	struct tz_event events[64];
+	const uint32_t count = tz_engine_events(stage->engine, events, 64);
+	for (uint32_t i = 0; i < count; i++) {
+		if (events[i].kind != TZ_EVENT_ADOPTED)
+			continue;
+		CHECK(events[i].id == stage->adopted + 1); /* in order, none lost, none twice */
+		CHECK(events[i].frame >= stage->frame && events[i].frame % BLOCK == 0);
+		stage->adopted = events[i].id;
+		stage->frame = events[i].frame;
+	}
+	if (stage->leaving && stage->adopted >= stage->leaving_with) {
+		CHECK(tz_ring_frames_missed(stage->leaving->ring) == 0);
+		get_up(stage->leaving);
+		CHECK(!stage->leaving->heard || stage->leaving->first == stage->expected);
+		stage->expected = stage->leaving->heard ? stage->leaving->next : stage->expected;
+		free(stage->leaving);
+		stage->leaving = NULL;
+	}
+}
+
+static void submit(struct stage *stage, struct tz_commit *commit)
+{
+	tz_status status;
+	while ((status = tz_engine_submit(stage->engine, commit)) == TZ_BUSY)
+		take_events(stage);
+	CHECK(status == TZ_OK);
+}
+
+static struct tz_commit *begin(struct stage *stage, bool planned)
+{
+	struct tz_commit *commit = tz_commit_new(++stage->commits, planned ? build(stage) : NULL);
+	CHECK(commit);
+	return commit;
+}
+
+/* What has left the stage belongs to the plans and commits alone from now on. A player or recorder may still be at work in the running one. */
+static void drop(struct slot *slot)
+{
+	for (uint32_t p = 0; p < MOST_PORTS; p++)
+		tz_link_release(slot->wires[p].link);
+	tz_node_release(slot->node);
+	if (slot->outside) {
+		get_up(slot->outside);
+		free(slot->outside);
+	}
+	slot->node = NULL;
+}
+
+static void connect(struct stage *stage, uint32_t target)
+{
+	struct slot *slot = &stage->slots[target];
+	for (uint32_t p = 0; p < slot->shape.input_count; p++) {
+		uint32_t source = below(target + 1);
+		source = source == target ? SLOTS : source;
+		if (source != SLOTS && (!stage->slots[source].node || !stage->slots[source].shape.output_count))
+			continue;
+		slot->wires[p].source = source;
+		slot->wires[p].link = tz_link_new(below(2));
+		CHECK(slot->wires[p].link);
+	}
+}
+
+/* Nobody hears this slot any more. */
+static void disconnect_from(struct stage *stage, uint32_t source)
+{
+	for (uint32_t s = source + 1; s < SLOTS; s++)
+		for (uint32_t p = 0; p < MOST_PORTS; p++)
+			if (stage->slots[s].wires[p].source == source) {
+				tz_link_release(stage->slots[s].wires[p].link);
+				stage->slots[s].wires[p].link = NULL;
+			}
+}
+
+/* Something else in a slot: nothing, another type, or another object of the type, which takes the state over. */
+static void change_slot(struct stage *stage)
+{
+	const uint32_t number = below(SLOTS);
+	struct slot *slot = &stage->slots[number], old = *slot;
+	const bool heir = old.node && old.type->transfer && below(3);
+	disconnect_from(stage, number);
+	*slot = (struct slot){0};
+	if (heir || below(4)) {
+		fill_slot(slot, heir ? old.type : some_type(), ANYHOW);
+		connect(stage, number);
+	}
+	struct tz_commit *commit = begin(stage, true);
+	if (heir) {
+		CHECK(tz_commit_transfer(commit, old.node, slot->node) == TZ_OK);
+		stage->transfers++;
+	}
+	if (heir && old.wires[0].link && slot->wires[0].link)
+		CHECK(tz_commit_follow(commit, slot->wires[0].link, old.wires[0].link) == TZ_OK);
+	submit(stage, commit);
+	drop(&old);
+}
+
+/* New settings and turning fades; the plan may stay as it is. */
+static void retune(struct stage *stage)
+{
+	struct tz_commit *commit = begin(stage, below(2));
+	CHECK(tz_commit_set(commit, stage->kept_gain.node, stage->kept_gain.structure.values, 500) == TZ_OK);
+	for (uint32_t n = below(6); n > 0; n--) {
+		struct slot *slot = &stage->slots[below(SLOTS)];
+		if (!slot->node)
+			continue;
+		CHECK(tz_commit_set(commit, slot->node, some_values(slot), (int32_t)below(1000) - 1) == TZ_OK);
+		if (slot->wires[0].link)
+			CHECK(tz_commit_fade(commit, slot->wires[0].link, below(2), below(1000)) == TZ_OK);
+	}
+	submit(stage, commit);
+}
+
+/* Another recorder at the end of the kept way, from one block to the next. */
+static void swap_recorder(struct stage *stage)
+{
+	if (stage->leaving)
+		return;
+	struct slot old = stage->kept_sink;
+	fill_slot(&stage->kept_sink, old.type, INITIAL);
+	stage->kept_sink.wires[0].link = old.wires[0].link;
+	struct tz_commit *commit = begin(stage, true);
+	stage->leaving = old.outside;
+	stage->leaving_with = stage->commits;
+	submit(stage, commit);
+	tz_node_release(old.node);
+	stage->swaps++;
+}
+
+/* What a monitor asks while all of it goes on. */
+static void look(struct stage *stage)
+{
+	float peak[8], square[8];
+	struct tz_cost cost;
+	struct tz_engine_status status;
+	tz_engine_meter(stage->engine, below(2));
+	tz_engine_status(stage->engine, &status);
+	CHECK(status.frame % BLOCK == 0);
+	const struct slot *slot = &stage->slots[below(SLOTS)];
+	if (slot->node) {
+		tz_node_tag(slot->node, below(100));
+		tz_node_meters(slot->node, peak, square, 8);
+		tz_node_cost(slot->node, &cost);
+	}
+}
+
+/* ---- The engine comes and goes ---- */
+
+static atomic_bool over;
+
+static void *run(void *context)
+{
+	struct tz_engine *engine = context;
+	while (!atomic_load(&over)) {
+		while (tz_engine_start(engine) == TZ_BUSY) /* a commit is being carried out by hand */
+			nap(10);
+		nap(2000);
+		CHECK(tz_engine_stop(engine) == TZ_OK);
+		for (int i = 0; i < 3; i++)
+			tz_engine_step(engine, 2, 100);
+		nap(100);
+	}
+	return NULL;
+}
+
+int main(void)
+{
+	struct stage stage = {0};
+	CHECK(tz_engine_new(RATE, BLOCK, TZ_CLOCK_FREEWHEEL, 0, &stage.engine) == TZ_OK);
+	fill_slot(&stage.kept_source, type_called("ring_source"), INITIAL);
+	fill_slot(&stage.kept_gain, type_called("gain"), INITIAL);
+	fill_slot(&stage.kept_sink, type_called("ring_sink"), INITIAL);
+	stage.kept_gain.wires[0].link = tz_link_new(true);
+	stage.kept_sink.wires[0].link = tz_link_new(true);
+	tz_ring_wait_frames(stage.kept_source.outside->ring, BLOCK, 5000); /* a player that is late would be counted, and heard */
+	submit(&stage, begin(&stage, true));
+	pthread_t runner;
+	CHECK(pthread_create(&runner, NULL, run, stage.engine) == 0);
+	while (stage.commits < COMMITS) {
+		const uint32_t what = below(20);
+		if (what < 8)
+			change_slot(&stage);
+		else if (what < 18)
+			retune(&stage);
+		else
+			swap_recorder(&stage);
+		look(&stage);
+		take_events(&stage);
+	}
+	atomic_store(&over, true);
+	pthread_join(runner, NULL);
+	swap_recorder(&stage);
+	while (stage.adopted < stage.commits)
+		take_events(&stage);
+	CHECK(!stage.leaving);
+	for (uint32_t s = 0; s < SLOTS; s++)
+		drop(&stage.slots[s]);
+	tz_engine_release(stage.engine);
+	drop(&stage.kept_source);
+	drop(&stage.kept_gain);
+	drop(&stage.kept_sink);
+	CHECK(stage.swaps > 30 && stage.transfers > 100 && stage.frame > 1000 * BLOCK);
+	printf("done: %llu frames, %u recorders one after the other, %u transfers\n", (unsigned long long)stage.frame, stage.swaps,
+	       stage.transfers);
+	return 0;
+}
