@@ -107,6 +107,16 @@ tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struc
 	return TZ_OK;
 }
 
+tz_status tz_commit_drain(struct tz_commit *commit, struct tz_link *link, const struct tz_drain *drain)
+{
+	struct tz_act *act = next_act(commit);
+	if (!act)
+		return TZ_NO_MEMORY;
+	*act = (struct tz_act){.kind = TZ_ACT_DRAIN, .link = tz_link_retain(link), .drain = *drain};
+	commit->act_count++;
+	return TZ_OK;
+}
+
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *from, struct tz_node *to)
 {
 	if (from->type != to->type || !from->type->transfer)
@@ -151,6 +161,8 @@ void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, uint64_
 			tz_link_turn(act->link, act->sounding, act->fade_frames);
 		} else if (act->kind == TZ_ACT_FOLLOW) {
 			tz_link_follow(act->link, act->leader);
+		} else if (act->kind == TZ_ACT_DRAIN) {
+			tz_link_drain(act->link, &act->drain);
 		} else {
 			act->node->type->transfer(act->node->state, act->predecessor->state);
 			if (act->node->type->adopt) /* from where the predecessor was to its own settings */

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 struct tz_act {
-	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_TRANSFER } kind;
+	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_DRAIN, TZ_ACT_TRANSFER } kind;
 	struct tz_node *node; /* set: whose; transfer: the successor */
 	union {
 		struct {
@@ -18,6 +18,7 @@ struct tz_act {
 		};
 		struct {
 			struct tz_link *link, *leader; /* leader: of one that follows */
+			struct tz_drain drain;
 			uint32_t fade_frames;
 			bool sounding;
 		};

@@ -120,6 +120,11 @@ uint32_t tz_node_latency(const struct tz_node *node, const double *values)
 	return node->type->latency ? node->type->latency(&node->shape, values) : 0;
 }
 
+uint32_t tz_node_reach(const struct tz_node *node, const double *values)
+{
+	return node->type->reach ? node->type->reach(&node->shape, values) : tz_node_latency(node, values);
+}
+
 uint64_t tz_node_faults(const struct tz_node *node)
 {
 	return atomic_load_explicit(&node->faults, memory_order_relaxed);

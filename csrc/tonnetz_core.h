@@ -52,6 +52,8 @@ tz_status tz_node_new(const char *type, double sample_rate, uint32_t block_frame
                       const double *values, struct tz_ring *ring, struct tz_node **node);
 void tz_node_release(struct tz_node *node);
 uint32_t tz_node_latency(const struct tz_node *node, const double *values); /* frames; values: those it was made of */
+/* Frames for which what comes out may be silent though sound that came in is still to come out. */
+uint32_t tz_node_reach(const struct tz_node *node, const double *values);
 /* Since the last call: per output channel (of a sink: per input channel) the peak, and the mean square of the newest block. Returns how many. */
 uint32_t tz_node_meters(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity);
 struct tz_cost { uint64_t blocks; double minimum_ns, average_ns, maximum_ns; }; /* of the blocks that were timed */
@@ -73,6 +75,10 @@ void tz_node_state_written(struct tz_node *node, uint32_t seam);
 struct tz_link;
 struct tz_link *tz_link_new(bool sounding); /* born at 1, or at 0; NULL: no memory */
 void tz_link_release(struct tz_link *link);
+/* One that drains sounds on until what comes through it has been inaudible for `quiet` frames, or `limit` have passed, and then fades
+ * in `fade` frames by itself. */
+struct tz_drain { uint32_t quiet, limit, fade; };
+bool tz_link_let_go(const struct tz_link *link); /* does it fade by itself, or has it? */
 
 /* ---- Plans: what runs in a block ---- */
 struct tz_plan;
@@ -91,6 +97,7 @@ tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const do
 /* The link, a new one, begins in the middle of another's fade; a fade of its own may follow. */
 tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struct tz_link *leader);
 tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames);
+tz_status tz_commit_drain(struct tz_commit *commit, struct tz_link *link, const struct tz_drain *drain);
 bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
 bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);

@@ -97,6 +97,19 @@ def work_out(session: Session, request: Request, standing: Standing, spare: Sequ
             raise Refusal("unavailable", message) from error
 
 
+def _drains(session: Session, accepted: Accepted, standing: Standing) -> dict[str, Settings]:
+    """The nodes that are to play out what they hold. A sink writes all that it heard anyway, and a source for which
+    nothing is buffered would never end."""
+    drains = {}
+    for name, strategy in accepted.strategies.items():
+        node = standing.graph.nodes[name]
+        spec = session.catalogue[node.type]
+        holds = spec.category == "processor" or (spec.category == "source" and node.type in session.outside_types)
+        if strategy == "drain" and holds:
+            drains[name] = Settings(*flatten(spec, node.config), node.config)
+    return drains
+
+
 def _unfit(draft: Draft, unfit: Unfit) -> Refusal:
     where = f"edits[{draft.accepted.states[unfit.node_id].edit}].state.fields"
     place = f"{where}.{unfit.field}" if unfit.field else where
@@ -191,6 +204,7 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
         fade_frames,
         None if request.fade_ms is None else fade_frames,
         abrupt=frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate"),
+        drains=_drains(session, accepted, standing),
         states={name: restored.state for name, restored in accepted.states.items()},
         fresh=frozenset(edit.id for edit in request.edits if isinstance(edit, AddNode) and edit.id is not None),
     )

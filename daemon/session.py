@@ -342,6 +342,7 @@ class Session:
         if self._sweep_timer:
             self._sweep_timer.cancel()
             self._sweep_timer = None
+        self.stage.look_at_drains()
         if not self.stage.is_swept:
             try:
                 with self.schedule.aside():

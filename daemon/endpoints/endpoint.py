@@ -108,6 +108,10 @@ class Endpoint(Protocol):
         """The complete new configuration, of which nothing asks for a new endpoint."""
         ...
 
+    def drain(self) -> None:
+        """Of a player: begins the end, fades what comes next, and lets what the ring holds then be heard."""
+        ...
+
     def close(self, length: int | None = None) -> None:
         """Begins the end and returns at once; from now on nothing more is told through `on_state`.
 

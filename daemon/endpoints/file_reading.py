@@ -30,6 +30,7 @@ READY_S = 1.0  # kept in the ring: a thread that the machine holds up for half a
 PIECE_S = 0.1
 QUIET_S = 0.2  # of silence kept in the ring while waiting, so that the sound sets in soon
 RETRY_S = 1.0
+FADE_S = 0.02  # of what is cut short
 WAIT_MS = 100  # how long one wait for the ring takes at most; then the thread looks whether it is still wanted
 
 
@@ -47,11 +48,16 @@ class FileReading(ThreadedEndpoint):
         self._playhead = Playhead(self._rate, self._next_s)
         self._about: dict[str, Any] = {"path": settings.path}
         self._file: AudioFile | None = None
+        self._draining = False
         self._tried: tuple[int, ...] = ()  # the version of the file that was opened last
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Loop and ends change while it plays, for all that is not in the ring yet."""
         self._settings = msgspec.convert(config, ReadingSettings)
+
+    def drain(self) -> None:
+        self._draining = True
+        self.ring.wake()
 
     def close(self, length: int | None = None) -> None:  # noqa: ARG002 - a player waits for nothing
         self.ending.set()
@@ -172,12 +178,27 @@ class FileReading(ThreadedEndpoint):
 
     def _write(self, block: Samples) -> None:
         """Waits until the block has gone into the ring, or the end has begun."""
+        fade = round(FADE_S * self._rate)
         done = 0
         while done < block.shape[1] and not self.ending.is_set():
+            if self._draining and block.shape[1] - done >= fade:
+                self._write_last(block[:, done : done + fade])
+                return
             room = self._room(self._ready, block.shape[1] - done)
             done += self.ring.write(block[:, done : done + room])
 
+    def _write_last(self, block: Samples) -> None:
+        """Lets a block fade out; it is the end."""
+        way = np.arange(block.shape[1], dtype=np.float32) / np.float32(block.shape[1])
+        faded = block * (np.float32(0.5) + np.float32(0.5) * np.cos(np.float32(np.pi) * way))
+        done = 0
+        while done < faded.shape[1] and not self.ending.is_set():
+            done += self.ring.write(faded[:, done : done + self._room(self.ring.capacity, faded.shape[1] - done)])
+        self.ending.set()
+
     def _be_quiet(self) -> None:
+        if self._draining:
+            self.ending.set()
         room = self._room(self._quiet, self._piece)
         self.ring.write(np.zeros((self.ring.channels, room), np.float32))
 

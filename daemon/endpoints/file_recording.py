@@ -74,6 +74,9 @@ class FileRecording(ThreadedEndpoint):
         """Holds for all that comes into the ring from now on."""
         self._changes.append((self.ring.written, msgspec.convert(config, RecordingSettings)))
 
+    def drain(self) -> None:
+        self.close()
+
     def close(self, length: int | None = None) -> None:
         with self._lock:
             given = self._given(self.ring.written) if length is None else length

@@ -183,6 +183,10 @@ class CoreNode:
         """Whether what comes in may come out when a fade is over that began at the same time."""
         return bool(lib.tz_node_is_late(self.handle)) or self.latency > 0
 
+    def reach(self, values: Sequence[float]) -> int:
+        """Frames that sound may spend in it, at these values, before it comes out again."""
+        return int(lib.tz_node_reach(self.handle, ffi.new("double[]", [*values, 0.0])))
+
     @property
     def faults(self) -> int:
         return int(lib.tz_node_faults(self.handle))
@@ -205,6 +209,11 @@ class CoreLink:
 
     def __init__(self, sounding: bool) -> None:
         self.handle = _made(lib.tz_link_new(sounding), lib.tz_link_release, "a link")
+
+    @property
+    def let_go(self) -> bool:
+        """Whether one that drained fades by itself, or has."""
+        return bool(lib.tz_link_let_go(self.handle))
 
 
 class Route(NamedTuple):
@@ -259,6 +268,11 @@ class CoreCommit:
     def follow(self, link: CoreLink, leader: CoreLink) -> None:
         """A new link begins in the middle of another's fade."""
         _check(lib.tz_commit_follow(self.handle, link.handle, leader.handle), "a fade that goes on")
+
+    def drain(self, link: CoreLink, quiet: int, limit: int, fade: int) -> None:
+        """The link sounds on until it has been inaudible for `quiet` frames, or `limit` have passed; then it fades."""
+        drain = ffi.new("struct tz_drain *", (quiet, limit, fade))
+        _check(lib.tz_commit_drain(self.handle, link.handle, drain), "a link that drains")
 
     def transfer(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` goes over to its successor, as far as the type can use it."""

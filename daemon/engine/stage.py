@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..graph.plan import Plan, PlanNode, Wire
+from .cabling import by_source, needed, newcomers, predecessor, turn
 from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent, Route
 from .crossing import crossing
-from .fading import Newcomer, fading
+from .draining import LIMIT_S, QUIET_S, Draining, draining, leading_on, reaches
 from .node_state import restore
-from .parts import Cable, Cables, Change, Order, Outside, Part, Parts, Prepared, Scene, Settings
+from .parts import Cable, Cables, Change, Drain, Order, Outside, Part, Parts, Prepared, Scene, Settings
+
+LOOK_S = 0.1  # how often to look whether what drains has been let go
+
+
+class _After(NamedTuple):
+    """What a change of the plan comes to."""
+
+    core_plan: CorePlan
+    scene: Scene
+    turned: Sequence[Cable]  # those whose fade begins or turns round, and new ones
+    drained: Sequence[Cable]  # those that begin to drain
 
 
 class Stage:
@@ -75,26 +87,29 @@ class Stage:
             for node in plan.nodes.values():
                 if node not in scene.parts:
                     made[node] = self._make(node, order)
-            turned = _turn(scene, plan, order, made, change)
-            parts, cables = _needed(plan, {**scene.parts, **made}, {**scene.cables, **turned})
-            commit = CoreCommit(next(self._numbers), self._build_first(scene, plan, parts, cables))
+            after = self._rewire(plan, order, scene, made, change)
+            commit = CoreCommit(next(self._numbers), after.core_plan)
             _set_values(commit, order, scene)
             carried = _transfer(commit, order, scene, made)
-            for cable in turned.values():
+            for cable in after.turned:
                 if cable.leader:
                     commit.follow(cable.link, cable.leader)
                 if cable.turned_by is change or not cable.leader:
                     commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
+            for cable in after.drained:
+                if cable.drain:
+                    commit.drain(cable.link, *cable.drain)
         except BaseException:
             self.close(part for part in made.values() if not _is_spare(part, order))
             raise
+        parts = after.scene.parts
         change.made = list(made.values())
         change.silenced = [
             part for node, part in scene.parts.items() if node.is_sink and scene.plan.has(node) and not plan.has(node)
         ]
         change.gone = [part for node, part in scene.parts.items() if node not in parts and not node.is_sink]
         self.close(part for part in order.spare if not any(part.core is other.core for other in change.made))
-        return Prepared(commit, change, Scene(plan, parts, cables), change.made, carried)
+        return Prepared(commit, change, after.scene, change.made, carried)
 
     def submit(self, prepared: Prepared, due: int = 0) -> None:
         """Hands a change to the engine: to be adopted at the next block boundary, or at the first at or after frame
@@ -187,14 +202,55 @@ class Stage:
             raise
         return change.frame
 
-    def _build_first(self, scene: Scene, plan: Plan, parts: Parts, cables: Cables) -> CorePlan:
-        """The plan with all that fades."""
-        try:
-            return self._build(parts.values(), cables)
-        except CoreError as error:
-            if not error.is_loop:
-                raise
-            raise crossing(plan, scene.cables, plan.wires | scene.cables.keys() & cables.keys()) from error
+    def _rewire(self, plan: Plan, order: Order, scene: Scene, made: Parts, change: Change) -> _After:
+        """What becomes of the wires, and the core's plan with all that fades and drains."""
+        arrived = newcomers(scene, order, made)
+        running = {wire: cable.sounding for wire, cable in scene.cables.items()}
+        leaving = {scene.plan.nodes[name] for name in order.drains} - set(plan.nodes.values())
+        drains, relays = draining(plan, running, scene.draining, scene.relays, leaving, arrived)
+        while True:
+            wanted = Draining(plan, drains)
+            turned = turn(scene, wanted, order, arrived, change)
+            drained = self._drain(scene, order, drains, leaving)
+            parts, cables = needed(wanted, {**scene.parts, **made}, {**scene.cables, **turned, **drained})
+            try:
+                core_plan = self._build(parts.values(), cables)
+            except CoreError as error:
+                if not error.is_loop:
+                    raise
+                if drains:  # what drains crosses what comes: then it fades instead
+                    drains = {}
+                    continue
+                raise crossing(plan, scene.cables, plan.wires | scene.cables.keys() & cables.keys()) from error
+            change.drained = [scene.parts[node] for node in leaving if node in wanted.staying]
+            after = Scene(plan, parts, cables, wanted.draining, relays)
+            heirs = {wire: cable for wire, cable in drained.items() if wire not in scene.cables}
+            begun = [cable for wire, cable in drained.items() if scene.cables[drains[wire]].drain is None]
+            return _After(core_plan, after, [*{**turned, **heirs}.values()], begun)
+
+    def _drain(
+        self, scene: Scene, order: Order, drains: Mapping[Wire, Wire], leaving: Collection[PlanNode]
+    ) -> dict[Wire, Cable]:
+        """The cables that begin to drain, and those that go on doing so into a successor."""
+        for node in leaving:
+            part = scene.parts[node]
+            part.reach = part.core.reach(order.drains[node.id].values)
+            if part.outside is not None:
+                part.reach = part.outside.ring.capacity
+        sources = {wire.source for wire in drains}
+        reach = reaches(drains, {node: scene.parts[node].reach for node in sources})
+        cables = {}
+        for wire, origin in drains.items():
+            cable = scene.cables[origin]
+            quiet, limit = (round(seconds * self.engine.sample_rate) for seconds in (QUIET_S, LIMIT_S))
+            quiet += reach[wire.source]
+            begins = cable.drain is None and wire.target not in sources
+            drain = Drain(quiet, quiet + limit, order.fade_frames) if begins else cable.drain
+            if wire not in scene.cables:
+                cables[wire] = Cable(CoreLink(True), True, cable.turned_by, cable.link, drain)
+            elif begins:
+                cables[wire] = replace(cable, leader=None, drain=drain)
+        return cables
 
     def _build(self, parts: Iterable[Part], cables: Cables) -> CorePlan:
         present = list(parts)
@@ -206,9 +262,9 @@ class Stage:
                 wire.source_port,
                 place[wire.target],
                 wire.target_port,
-                cable.turned_by is not None or not cable.sounding,
+                cable.turned_by is not None or not cable.sounding or cable.drain is not None,
             )
-            for wire, cable in sorted(cables.items(), key=_by_source)
+            for wire, cable in sorted(cables.items(), key=by_source)
         ]
         return CorePlan([part.core for part in present], routes, self.engine.block_frames)
 
@@ -223,6 +279,8 @@ class Stage:
         change.ends = event.frame + change.fade_frames
         for part in change.made:
             part.adopted = event.frame
+        for part in change.drained:
+            part.drain()
         for part in (*change.silenced, *change.gone):
             part.close(change.ends)
             if part.outside is not None:
@@ -239,11 +297,31 @@ class Stage:
             for cable in self.scene.cables.values()
             if cable.turned_by and cable.turned_by.ends is not None
         ]
+        if self.scene.draining:  # nobody tells when that is over
+            dates.append(self.engine.frame + round(LOOK_S * self.engine.sample_rate))
         return min(dates, default=None)
 
     @property
     def has_fades(self) -> bool:
-        return any(cable.turned_by for cable in self.scene.cables.values())
+        return bool(self.scene.draining) or any(cable.turned_by for cable in self.scene.cables.values())
+
+    def look_at_drains(self) -> None:
+        """Notes which links the audio thread has let go: they fade like others."""
+        scene = self.scene
+        let_go = {
+            wire: cable
+            for wire in scene.draining
+            if (cable := scene.cables[wire]).drain is not None and cable.link.let_go
+        }
+        if not let_go:
+            return
+        cables = dict(scene.cables)
+        for wire, cable in let_go.items():
+            change = Change(asyncio.get_running_loop().create_future())
+            change.ends = self.engine.frame + (cable.drain.fade if cable.drain else 0)
+            cables[wire] = Cable(cable.link, False, change)
+        left = leading_on(scene.draining - let_go.keys(), scene.plan)
+        self.scene = replace(scene, cables=cables, draining=left)
 
     @property
     def is_swept(self) -> bool:
@@ -257,14 +335,14 @@ class Stage:
             return
         frame, scene = self.engine.frame, self.scene
         settled = {
-            wire: Cable(cable.link, cable.sounding) if cable.is_over(frame) else cable
+            wire: Cable(cable.link, cable.sounding, drain=cable.drain) if cable.is_over(frame) else cable
             for wire, cable in scene.cables.items()
         }
-        parts, cables = _needed(scene.plan, scene.parts, settled)
+        parts, cables = needed(Draining(scene.plan, scene.draining), scene.parts, settled)
         commit = CoreCommit(next(self._numbers), self._build(parts.values(), cables))
         change = Change(asyncio.get_running_loop().create_future())
         change.gone = [part for node, part in scene.parts.items() if node not in parts and not node.is_sink]
-        prepared = Prepared(commit, change, Scene(scene.plan, parts, cables))
+        prepared = Prepared(commit, change, replace(scene, parts=parts, cables=cables))
         self.submit(prepared)
         self.enter(prepared)
 
@@ -285,82 +363,8 @@ def _transfer(commit: CoreCommit, order: Order, scene: Scene, made: Parts) -> di
         before = scene.plan.nodes.get(node.id)
         if before is None or (part.outside and before.spec is node.spec):
             continue  # a player or recorder that begins anew has nothing to hand over
-        predecessor = _predecessor(node, order, scene, part)
-        if predecessor is not None:
-            commit.transfer(predecessor.core, part.core)
-        carried[node.id] = predecessor is not None or node.id in order.states
+        heir_of = predecessor(node, order, scene, part)
+        if heir_of is not None:
+            commit.transfer(heir_of.core, part.core)
+        carried[node.id] = heir_of is not None or node.id in order.states
     return carried
-
-
-def _predecessor(node: PlanNode, order: Order, scene: Scene, part: Part) -> Part | None:
-    """The part whose state a new one takes over."""
-    before = scene.plan.nodes.get(node.id)
-    begins_anew = node.id in order.fresh or node.id in order.states
-    fits = before is not None and before.spec is node.spec and not begins_anew and part.core.transfers
-    return scene.parts[before] if before is not None and fits else None
-
-
-def _turn(scene: Scene, plan: Plan, order: Order, made: Parts, change: Change) -> Cables:
-    """The cables whose fade begins or turns round with this change, and new ones that sound at once."""
-    running = {wire: cable.sounding for wire, cable in scene.cables.items()}
-    newcomers = {}
-    for node, part in made.items():
-        before = _predecessor(node, order, scene, part)
-        newcomers[node] = Newcomer(part.core.late, before.plan_node if before else None, node.id in order.states)
-    at_once, coming, going, ending = fading(plan, running, newcomers)
-    turned = {wire: _new_cable(scene, wire, True, newcomers) for wire in at_once}
-    for wire in coming | going | ending:
-        old = scene.cables.get(wire)
-        cable = Cable(old.link, old.sounding) if old else _new_cable(scene, wire, wire in ending, newcomers)
-        abrupt = order.fade_frames == 0 or bool({wire.source.id, wire.target.id} & order.abrupt)
-        if cable.leader and not cable.sounding and wire in ending:
-            turned[wire] = cable  # on its way out already
-        else:
-            turned[wire] = replace(cable, sounding=wire in coming, turned_by=None if abrupt else change)
-    return turned
-
-
-def _new_cable(scene: Scene, wire: Wire, sounding: bool, newcomers: Mapping[PlanNode, Newcomer]) -> Cable:
-    """Into a successor it begins where the one into its predecessor is, if that is in the middle of a fade."""
-    newcomer = newcomers.get(wire.target)
-    if newcomer and newcomer.predecessor:
-        leader = scene.cables.get(wire._replace(target=newcomer.predecessor))
-        if leader and leader.turned_by:
-            return Cable(CoreLink(leader.sounding), leader.sounding, leader.turned_by, leader.link)
-    return Cable(CoreLink(sounding), sounding)
-
-
-def _by_source(item: tuple[Wire, Cable]) -> tuple[str, int, int, int]:
-    """A wire's place in the sum that it goes into. Float sums depend on their order in the last bit: this one makes a
-    graph sound the same, to the bit, however it came about."""
-    wire = item[0]
-    return wire.source.id, wire.source_port, wire.way, wire.source.generation
-
-
-def _needed(plan: Plan, parts: Mapping[PlanNode, Part], cables: Cables) -> tuple[Parts, Cables]:
-    """What has to run: the plan's own, and what leaves for as long as it is heard through a fade."""
-    stays = set(plan.nodes.values())
-    heard: set[PlanNode] = set()
-    feeds: dict[PlanNode, list[PlanNode]] = {}
-    for wire, cable in cables.items():
-        if cable.turned_by:
-            heard.add(wire.source)
-            if wire.target.is_sink:
-                heard.add(wire.target)
-        if wire.target not in stays:
-            feeds.setdefault(wire.target, []).append(wire.source)
-    look_at = list(heard)
-    while look_at:
-        for source in feeds.get(look_at.pop(), ()):
-            if source not in heard:
-                heard.add(source)
-                look_at.append(source)
-    kept = {node: part for node, part in parts.items() if node in stays or node in heard}
-    wanted = {
-        wire: cable
-        for wire, cable in cables.items()
-        if wire.source in kept
-        and wire.target in kept
-        and (wire in plan.wires or cable.turned_by or (cable.sounding and wire.target not in stays))
-    }
-    return kept, wanted

@@ -14,7 +14,7 @@ import soundfile
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.endpoints.endpoint import MediaRoots
 from tonnetz.daemon.engine.core import ClockKind
-from tonnetz.daemon.graph.edits import AddNode, ConfigureNode, Connect, RemoveNode
+from tonnetz.daemon.graph.edits import AddNode, ConfigureNode, Connect, RemoveNode, Strategy
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
 
@@ -165,12 +165,15 @@ async def test_another_path_goes_on_at_the_frame_of_its_transaction(
     assert np.array_equal(np.concatenate(takes, axis=1), read_sound(path)[:, : 175 * BLOCK])
 
 
-async def test_a_removed_recorder_leaves_a_complete_file(studio: Callable[..., Studio], tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["fade", "immediate", "drain"])
+async def test_a_removed_recorder_leaves_a_complete_file(
+    studio: Callable[..., Studio], tmp_path: Path, strategy: Strategy
+) -> None:
     path = write_sound(tmp_path / "a.wav", noise(2 * RATE), subtype="PCM_24")
     place = studio()
     await place.set_up({"path": "a.wav"})
     await place.run(100)
-    await place.session.apply([RemoveNode(id="tape")], caller=CALLER, fade_ms=0)
+    await place.session.apply([RemoveNode(id="tape", strategy=strategy)], caller=CALLER, fade_ms=0)
     await place.run(50)
     await place.stop()
     assert np.array_equal(read_sound(tmp_path / "recordings/take.wav"), read_sound(path)[:, : 100 * BLOCK])

@@ -1,0 +1,92 @@
+"""Which cables there are after a change, and which of them turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..graph.plan import PlanNode, Wire
+from .core import CoreLink
+from .draining import Draining
+from .fading import Newcomer, fading
+from .parts import Cable, Cables, Change, Order, Part, Parts, Scene
+
+
+def predecessor(node: PlanNode, order: Order, scene: Scene, part: Part) -> Part | None:
+    """The part whose state a new one takes over."""
+    before = scene.plan.nodes.get(node.id)
+    begins_anew = node.id in order.fresh or node.id in order.states
+    fits = before is not None and before.spec is node.spec and not begins_anew and part.core.transfers
+    return scene.parts[before] if before is not None and fits else None
+
+
+def newcomers(scene: Scene, order: Order, made: Parts) -> dict[PlanNode, Newcomer]:
+    found = {}
+    for node, part in made.items():
+        before = predecessor(node, order, scene, part)
+        found[node] = Newcomer(part.core.late, before.plan_node if before else None, node.id in order.states)
+    return found
+
+
+def turn(
+    scene: Scene, plan: Draining, order: Order, arrived: Mapping[PlanNode, Newcomer], change: Change
+) -> dict[Wire, Cable]:
+    """The cables whose fade begins or turns round with this change, and new ones that sound at once."""
+    running = {wire: cable.sounding for wire, cable in scene.cables.items()}
+    at_once, coming, going, ending = fading(plan, running, arrived)
+    turned = {wire: _new_cable(scene, wire, True, arrived) for wire in at_once}
+    for wire in coming | going | ending:
+        old = scene.cables.get(wire)
+        cable = Cable(old.link, old.sounding) if old else _new_cable(scene, wire, wire in ending, arrived)
+        abrupt = order.fade_frames == 0 or bool({wire.source.id, wire.target.id} & order.abrupt)
+        if cable.leader and not cable.sounding and wire in ending:
+            turned[wire] = cable  # on its way out already
+        else:
+            turned[wire] = replace(cable, sounding=wire in coming, turned_by=None if abrupt else change)
+    return turned
+
+
+def _new_cable(scene: Scene, wire: Wire, sounding: bool, arrived: Mapping[PlanNode, Newcomer]) -> Cable:
+    """Into a successor it begins where the one into its predecessor is, if that is in the middle of a fade."""
+    newcomer = arrived.get(wire.target)
+    if newcomer and newcomer.predecessor:
+        leader = scene.cables.get(wire._replace(target=newcomer.predecessor))
+        if leader and leader.turned_by:
+            return Cable(CoreLink(leader.sounding), leader.sounding, leader.turned_by, leader.link)
+    return Cable(CoreLink(sounding), sounding)
+
+
+def needed(plan: Draining, parts: Mapping[PlanNode, Part], cables: Cables) -> tuple[Parts, Cables]:
+    """What has to run: the plan's own, and what leaves for as long as it is heard through a fade."""
+    stays = plan.staying
+    heard: set[PlanNode] = set()
+    feeds: dict[PlanNode, list[PlanNode]] = {}
+    for wire, cable in cables.items():
+        if cable.turned_by:
+            heard.add(wire.source)
+            if wire.target.is_sink:
+                heard.add(wire.target)
+        if wire.target not in stays:
+            feeds.setdefault(wire.target, []).append(wire.source)
+    look_at = list(heard)
+    while look_at:
+        for source in feeds.get(look_at.pop(), ()):
+            if source not in heard:
+                heard.add(source)
+                look_at.append(source)
+    kept = {node: part for node, part in parts.items() if node in stays or node in heard}
+    wanted = {
+        wire: cable
+        for wire, cable in cables.items()
+        if wire.source in kept
+        and wire.target in kept
+        and (wire in plan.wires or cable.turned_by or (cable.sounding and wire.target not in stays))
+    }
+    return kept, wanted
+
+
+def by_source(item: tuple[Wire, Cable]) -> tuple[str, int, int, int]:
+    """A wire's place in the sum that it goes into. Float sums depend on their order in the last bit: this one makes a
+    graph sound the same, to the bit, however it came about."""
+    wire = item[0]
+    return wire.source.id, wire.source_port, wire.way, wire.source.generation
