@@ -19,7 +19,7 @@ struct tz_act {
 		struct {
 			struct tz_link *link, *leader; /* leader: of one that follows */
 			struct tz_drain drain;
-			uint32_t fade_frames;
+			uint32_t fade_frames, wait_frames;
 			bool sounding;
 		};
 		struct tz_node *predecessor;

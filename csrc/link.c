@@ -27,6 +27,7 @@ struct tz_link {
 	/* the audio thread's alone from the first commit on */
 	bool sounding;
 	uint32_t position, length; /* 0 = silent, length = unity */
+	uint32_t wait;             /* frames until it moves */
 	/* of one that drains */
 	bool draining;
 	struct tz_drain drain; /* quiet: how many frames are still to be so */
@@ -59,9 +60,12 @@ void tz_link_release(struct tz_link *link)
 		tz_free(link);
 }
 
-void tz_link_turn(struct tz_link *link, bool sounding, uint32_t frames)
+void tz_link_turn(struct tz_link *link, bool sounding, uint32_t frames, uint32_t wait)
 {
 	link->sounding = sounding;
+	link->wait = wait;
+	if (frames == 0 && wait > 0)
+		frames = 1; /* at once, when the time has come */
 	if (frames == 0) {
 		link->length = 1;
 		link->position = sounding;
@@ -76,6 +80,7 @@ void tz_link_follow(struct tz_link *link, const struct tz_link *leader)
 	link->sounding = leader->sounding;
 	link->position = leader->position;
 	link->length = leader->length;
+	link->wait = leader->wait;
 	link->draining = leader->draining;
 	link->drain = leader->drain;
 	link->quiet_needed = leader->quiet_needed;
@@ -111,7 +116,7 @@ void tz_link_hear(struct tz_link *link, const float *const *source, uint32_t cha
 	if (drain->quiet > 0 && drain->limit > 0)
 		return;
 	link->draining = false;
-	tz_link_turn(link, false, drain->fade);
+	tz_link_turn(link, false, drain->fade, 0);
 	atomic_store_explicit(&link->let_go, true, memory_order_release);
 }
 
@@ -134,7 +139,9 @@ void tz_link_gains(struct tz_link *link, float *gains, uint32_t frames)
 {
 	float scale = (float)CURVE_STEPS / (float)link->length;
 	for (uint32_t i = 0; i < frames; i++) {
-		if (link->sounding && link->position < link->length)
+		if (link->wait > 0)
+			link->wait--;
+		else if (link->sounding && link->position < link->length)
 			link->position++;
 		else if (!link->sounding && link->position > 0)
 			link->position--;

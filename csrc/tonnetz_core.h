@@ -52,6 +52,9 @@ tz_status tz_node_new(const char *type, double sample_rate, uint32_t block_frame
                       const double *values, struct tz_ring *ring, struct tz_node **node);
 void tz_node_release(struct tz_node *node);
 uint32_t tz_node_latency(const struct tz_node *node, const double *values); /* frames; values: those it was made of */
+/* The same of one that would be made so; 0 also where there is no such type. */
+uint32_t tz_type_latency(const char *type, double sample_rate, uint32_t block_frames, uint32_t list_count, uint32_t input_count,
+                         uint32_t output_count, const uint32_t *channels, const double *values);
 /* Frames for which what comes out may be silent though sound that came in is still to come out. */
 uint32_t tz_node_reach(const struct tz_node *node, const double *values);
 /* Since the last call: per output channel (of a sink: per input channel) the peak, and the mean square of the newest block. Returns how many. */
@@ -96,7 +99,8 @@ void tz_commit_release(struct tz_commit *commit);                   /* only one 
 tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const double *values, int32_t ramp_frames);
 /* The link, a new one, begins in the middle of another's fade; a fade of its own may follow. */
 tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struct tz_link *leader);
-tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames);
+/* The fade begins after `wait` frames. */
+tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames, uint32_t wait);
 tz_status tz_commit_drain(struct tz_commit *commit, struct tz_link *link, const struct tz_drain *drain);
 bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
 bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */

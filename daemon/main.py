@@ -82,6 +82,7 @@ def _session(settings: Settings, clock: ClockKind) -> Session:
         block_frames=settings.engine.block_frames,
         clock=clock,
         realtime_priority=settings.engine.realtime_priority,
+        latency_compensation=settings.engine.latency_compensation,
         media=MediaRoots(
             play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)
         ),

@@ -5,7 +5,7 @@ A transaction is worked out on a `Standing`: the present one, or the one that ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ from .engine.core import CoreError
 from .engine.crossing import Crossing
 from .engine.node_state import Unfit
 from .engine.parts import Order, Part, Prepared, Scene, Settings
+from .graph.alignment import COMPENSATION
 from .graph.config import flatten
 from .graph.edits import AddNode, AnyEdit
 from .graph.model import Graph
-from .graph.plan import Plan, make_plan
+from .graph.plan import Plan, PlanNode, make_plan
 from .graph.ports import resolve_channels
 from .graph.transaction import Accepted, apply_edits
 from .problems import Problem, Refusal, refuse
@@ -116,6 +117,16 @@ def _unfit(draft: Draft, unfit: Unfit) -> Refusal:
     return refuse("invalid_config", [Problem("unfit_state", unfit.message, place)])
 
 
+def compensations(plan: Plan, parts: Collection[PlanNode]) -> dict[PlanNode, Settings]:
+    """What those nodes of a plan are set to that compensate for latency and have yet to be made."""
+    found = {}
+    for node in plan.nodes.values() if plan is not plan.base else ():
+        if node.spec is COMPENSATION and node not in parts:
+            config = dict(node.structure)
+            found[node] = Settings(*flatten(node.spec, config), config)
+    return found
+
+
 def draft_of(session: Session, request: Request, standing: Standing) -> Draft:
     """The transaction as far as it can be judged beforehand; raises a Refusal with all that is wrong."""
     accepted = accept(session, request, standing)
@@ -188,16 +199,17 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
     graph = accepted.graph
     touched = accepted.touched | accepted.reshaped | anew
     channels = resolve_channels(graph, session.catalogue)
-    plan, problems = make_plan(
-        graph, session.catalogue, channels, draft.generations, standing.scene.plan, touched, anew
-    )
+    before = standing.scene.plan
+    base, problems = make_plan(graph, session.catalogue, channels, draft.generations, before.base, touched, anew)
     if problems:
         raise refuse("invalid_graph", problems)
+    plan = session.aligned(base, graph, before)
     settings = {}
     for node_id in touched:
         node, old = graph.nodes[node_id], standing.graph.nodes.get(node_id)
         if old is None or old.config is not node.config or plan.nodes[node_id] not in standing.scene.parts:
             settings[plan.nodes[node_id]] = Settings(*flatten(session.catalogue[node.type], node.config), node.config)
+    settings.update(compensations(plan, standing.scene.parts))
     fade_frames = session.frames(DEFAULT_FADE_MS if request.fade_ms is None else request.fade_ms)
     order = Order(
         settings,

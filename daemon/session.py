@@ -19,16 +19,18 @@ import msgspec
 from .caller import Caller
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
+from .engine.latency import Latencies
 from .engine.parts import Order, Outside, Part, Settings
 from .engine.stage import Stage
 from .event_names import EventName
 from .events import Hub
+from .graph.alignment import align
 from .graph.changes import changes
 from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
-from .graph.plan import PlanNode, make_plan
+from .graph.plan import Plan, PlanNode, make_plan
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
@@ -36,7 +38,7 @@ from .history import Entry, History
 from .idempotency import Answers
 from .node_catalogue import OutsideType, load_catalogue
 from .node_states import States
-from .preparation import Draft, Request, Standing, Worked, draft_of, work_out
+from .preparation import Draft, Request, Standing, Worked, compensations, draft_of, work_out
 from .problems import Refusal
 from .receipt import Receipt
 from .runtime import Runtime
@@ -60,6 +62,7 @@ class Session:
         clock: ClockKind = "internal",
         realtime_priority: int = 0,
         media: MediaRoots | None = None,
+        latency_compensation: bool = True,
     ) -> None:
         self.graph = Graph()
         self.revision = 0
@@ -73,6 +76,8 @@ class Session:
         self.media = media or MediaRoots()
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
+        self._latencies = Latencies(sample_rate, block_frames)
+        self._compensates = latency_compensation
         self.schedule = Schedule(self)
         self.states = States(self)
         self.runtime = Runtime(self)
@@ -192,6 +197,13 @@ class Session:
             self.graph = msgspec.structs.replace(self.graph, name=wanted.name)
         return receipt
 
+    def aligned(self, base: Plan, graph: Graph, previous: Plan) -> Plan:
+        """The plan of a graph with what compensates for latency, if that is wanted and needed."""
+        if base is previous.base:
+            return previous
+        latency = lambda node: self._latencies.of(node, graph.nodes[node.id].config)  # noqa: E731
+        return align(base, latency, previous, self._compensates)
+
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
 
@@ -274,20 +286,22 @@ class Session:
     def renew_outside(self) -> None:
         """Gives every node with an outside a fresh one: the old ones ended when the engine stopped."""
         generations = dict(self._generations)
-        for node in self.stage.plan.nodes.values():
+        for node in self.stage.plan.base.nodes.values():
             part = self.stage.parts[node]
             if part.outside is not None and part.started:
                 generations[node.id] = generations.get(node.id, 0) + 1
         if generations == self._generations:
             return
         channels = resolve_channels(self.graph, self.catalogue)
-        plan, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan)
+        base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
+        plan = self.aligned(base, self.graph, self.stage.plan)
         settings = {
             node: Settings(*flatten(node.spec, config), config)
-            for node in plan.nodes.values()
+            for node in base.nodes.values()
             if node not in self.stage.parts
             for config in (self.graph.nodes[node.id].config,)
         }
+        settings.update(compensations(plan, self.stage.parts))
         with self.schedule.aside():
             self.stage.change_to(plan, Order(settings, fade_frames=0, ramp_frames=0))
             self._generations = generations

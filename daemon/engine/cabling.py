@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ..graph.plan import PlanNode, Wire
@@ -24,7 +24,10 @@ def newcomers(scene: Scene, order: Order, made: Parts) -> dict[PlanNode, Newcome
     found = {}
     for node, part in made.items():
         before = predecessor(node, order, scene, part)
-        found[node] = Newcomer(part.core.late, before.plan_node if before else None, node.id in order.states)
+        restored = node.id in order.states
+        late = part.core.late or (part.core.latency > 0 and (before is not None or restored))
+        empty = 0 if restored else max(0, part.core.latency - (before.core.latency if before else 0))
+        found[node] = Newcomer(late, before.plan_node if before else None, restored, empty)
     return found
 
 
@@ -35,6 +38,7 @@ def turn(
     running = {wire: cable.sounding for wire, cable in scene.cables.items()}
     at_once, coming, going, ending = fading(plan, running, arrived)
     turned = {wire: _new_cable(scene, wire, True, arrived) for wire in at_once}
+    waits = _waits(coming, arrived)
     for wire in coming | going | ending:
         old = scene.cables.get(wire)
         cable = Cable(old.link, old.sounding) if old else _new_cable(scene, wire, wire in ending, arrived)
@@ -42,8 +46,23 @@ def turn(
         if cable.leader and not cable.sounding and wire in ending:
             turned[wire] = cable  # on its way out already
         else:
-            turned[wire] = replace(cable, sounding=wire in coming, turned_by=None if abrupt else change)
+            wait = waits.get((wire.target, wire.target_port), 0) if wire in coming or wire in going else 0
+            by = None if abrupt and not wait else change
+            turned[wire] = replace(cable, sounding=wire in coming, turned_by=by, wait=wait)
+    change.wait_frames = max(waits.values(), default=0)
     return turned
+
+
+def _waits(coming: Collection[Wire], arrived: Mapping[PlanNode, Newcomer]) -> dict[tuple[PlanNode, int], int]:
+    """Per input how long the exchange of what goes for what comes is put off: until the memory of a newcomer that is
+    late by some frames is full, and what it gives is sound."""
+    waits: dict[tuple[PlanNode, int], int] = {}
+    for wire in coming:
+        newcomer = arrived.get(wire.source)
+        if newcomer is not None and newcomer.empty:
+            end = (wire.target, wire.target_port)
+            waits[end] = max(waits.get(end, 0), newcomer.empty)
+    return waits
 
 
 def _new_cable(scene: Scene, wire: Wire, sounding: bool, arrived: Mapping[PlanNode, Newcomer]) -> Cable:

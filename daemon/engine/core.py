@@ -180,8 +180,8 @@ class CoreNode:
 
     @property
     def late(self) -> bool:
-        """Whether what comes in may come out when a fade is over that began at the same time."""
-        return bool(lib.tz_node_is_late(self.handle)) or self.latency > 0
+        """Whether what comes in may come out when a fade is long over that began at the same time."""
+        return bool(lib.tz_node_is_late(self.handle))
 
     def reach(self, values: Sequence[float]) -> int:
         """Frames that sound may spend in it, at these values, before it comes out again."""
@@ -262,8 +262,9 @@ class CoreCommit:
             "new settings",
         )
 
-    def fade(self, link: CoreLink, sounding: bool, frames: int) -> None:
-        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames), "a fade")
+    def fade(self, link: CoreLink, sounding: bool, frames: int, wait: int = 0) -> None:
+        """A fade that begins after `wait` frames."""
+        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames, wait), "a fade")
 
     def follow(self, link: CoreLink, leader: CoreLink) -> None:
         """A new link begins in the middle of another's fade."""

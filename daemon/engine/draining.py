@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
+from ..graph.alignment import COMPENSATION
 from ..graph.plan import Plan, PlanNode, Wire
 from .fading import Newcomer
 
@@ -22,7 +23,6 @@ class Draining(Plan):
 
     def __init__(self, plan: Plan, wires: Iterable[Wire] = ()) -> None:
         self.nodes = plan.nodes
-        self.by_connection = plan.by_connection
         self.draining = frozenset(wires)
         self.wires = plan.wires | self.draining
         self.staying = {*plan.nodes.values(), *(wire.source for wire in self.draining)}
@@ -64,6 +64,10 @@ def draining(
                 found[heir] = wire
             elif wire.target in sources:
                 found[wire] = wire
+            elif wire.target.spec is COMPENSATION:
+                found[wire] = wire
+                sources.add(wire.target)
+                look_at.append(wire.target)
             elif wire.target.id in plan.nodes and not wire.target.is_sink:
                 found[wire] = wire
                 sources.add(wire.target)

@@ -104,6 +104,7 @@ class Change:
 
     frame: asyncio.Future[int]
     fade_frames: int = 0
+    wait_frames: int = 0  # before the last of its fades begins
     made: Sequence[Part] = ()
     silenced: Sequence[Part] = ()  # sinks that hear nothing once the fade is over
     gone: Sequence[Part] = ()  # no longer in the plan
@@ -127,6 +128,7 @@ class Cable:
     sounding: bool
     turned_by: Change | None = None
     leader: CoreLink | None = None  # another link, in the middle of whose fade this one begins
+    wait: int = 0  # so many frames later than the change its fade begins
     drain: Drain | None = None  # it sounds on until the audio thread lets it go
 
     def is_over(self, frame: int) -> bool:

@@ -95,7 +95,7 @@ class Stage:
                 if cable.leader:
                     commit.follow(cable.link, cable.leader)
                 if cable.turned_by is change or not cable.leader:
-                    commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
+                    commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0, cable.wait)
             for cable in after.drained:
                 if cable.drain:
                     commit.drain(cable.link, *cable.drain)
@@ -238,7 +238,7 @@ class Stage:
             if part.outside is not None:
                 part.reach = part.outside.ring.capacity
         sources = {wire.source for wire in drains}
-        reach = reaches(drains, {node: scene.parts[node].reach for node in sources})
+        reach = reaches(drains, {node: max((part := scene.parts[node]).reach, part.core.latency) for node in sources})
         cables = {}
         for wire, origin in drains.items():
             cable = scene.cables[origin]
@@ -247,7 +247,7 @@ class Stage:
             begins = cable.drain is None and wire.target not in sources
             drain = Drain(quiet, quiet + limit, order.fade_frames) if begins else cable.drain
             if wire not in scene.cables:
-                cables[wire] = Cable(CoreLink(True), True, cable.turned_by, cable.link, drain)
+                cables[wire] = Cable(CoreLink(True), True, cable.turned_by, cable.link, drain=drain)
             elif begins:
                 cables[wire] = replace(cable, leader=None, drain=drain)
         return cables
@@ -276,13 +276,14 @@ class Stage:
         Gives back the future that `change_to` gave.
         """
         change = self._changes.pop(event.id)
-        change.ends = event.frame + change.fade_frames
+        fade_ends = event.frame + change.fade_frames
+        change.ends = fade_ends + change.wait_frames
         for part in change.made:
             part.adopted = event.frame
         for part in change.drained:
             part.drain()
         for part in (*change.silenced, *change.gone):
-            part.close(change.ends)
+            part.close(fade_ends)
             if part.outside is not None:
                 self._ending.append(part.outside)
         self._ending = [outside for outside in self._ending if not outside.join(0)]

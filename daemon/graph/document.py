@@ -46,7 +46,7 @@ VERSION = 1
 NAME_MAXIMUM = 200  # characters, as a label's
 KEYS = ("version", "name", "nodes", "connections")
 PASSED_OVER = frozenset({"revision"})
-PASSED_OVER_IN_NODES = frozenset({"state", "state_message", "detail", "ports", "latency"})
+PASSED_OVER_IN_NODES = frozenset({"state", "state_message", "detail", "ports", "latency", "latency_total"})
 
 
 class PlainPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

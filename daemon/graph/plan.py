@@ -69,6 +69,8 @@ class Plan:
         self.nodes = nodes
         self.by_connection = by_connection
         self.wires = frozenset(chain.from_iterable(by_connection.values()))
+        self.base: Plan = self  # the plan without what compensates for latency (alignment.py)
+        self.lateness: Mapping[str, int] = {}  # per node by how many frames its outputs are late, if any is
 
     def has(self, node: PlanNode) -> bool:
         """Whether this very object is in the plan."""
