@@ -34,6 +34,10 @@ void tz_ring_release(struct tz_ring *ring);
 /* Interleave-free: planar[channel * stride + frame]. Return the frames taken or given; they never wait. */
 uint32_t tz_ring_write(struct tz_ring *ring, const float *planar, uint32_t stride, uint32_t frames);
 uint32_t tz_ring_read(struct tz_ring *ring, float *planar, uint32_t stride, uint32_t frames);
+/* Other memory for so many frames, while the audio side goes on: what is in the ring is read to the end, what comes now goes into the new
+ * one; no frame is lost, doubled or out of order. `writes`: whether the caller is the thread that writes (else the one that reads). */
+tz_status tz_ring_resize(struct tz_ring *ring, uint32_t frames, bool writes);
+uint32_t tz_ring_capacity(const struct tz_ring *ring); /* frames; of what was asked for last */
 /* Wait (the calling thread sleeps, for at most timeout_ms) until so many frames fit / are there, the ring is closed or it is woken; returns what fits / is there. */
 uint32_t tz_ring_wait_space(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);
 uint32_t tz_ring_wait_frames(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);

@@ -26,7 +26,6 @@ from .playhead import Mark, Playhead
 from .rate_converter import RateConverter
 from .threaded import ThreadedEndpoint
 
-READY_S = 1.0  # kept in the ring: a thread that the machine holds up for half a second is not heard
 PIECE_S = 0.1
 QUIET_S = 0.2  # of silence kept in the ring while waiting, so that the sound sets in soon
 RETRY_S = 1.0
@@ -40,7 +39,7 @@ class FileReading(ThreadedEndpoint):
     def __init__(self, node_id: str, settings: ReadingSettings, surroundings: Surroundings) -> None:
         self._rate = surroundings.sample_rate
         self._piece = round(PIECE_S * self._rate)
-        self._ready = max(round(READY_S * self._rate), 8 * surroundings.block_frames)
+        self._ready = self._frames_ready(settings, surroundings)
         self._quiet = max(round(QUIET_S * self._rate), 4 * surroundings.block_frames)
         super().__init__(node_id, surroundings, self._ready)
         self._settings = settings
@@ -54,6 +53,10 @@ class FileReading(ThreadedEndpoint):
     def configure(self, config: Mapping[str, Any]) -> None:
         """Loop and ends change while it plays, for all that is not in the ring yet."""
         self._settings = msgspec.convert(config, ReadingSettings)
+
+    def _frames_ready(self, settings: ReadingSettings, surroundings: Surroundings) -> int:
+        """What is kept in the ring."""
+        return max(round(settings.buffer_ms / 1000 * self._rate), 8 * surroundings.block_frames)
 
     def drain(self) -> None:
         self._draining = True
@@ -204,9 +207,17 @@ class FileReading(ThreadedEndpoint):
 
     def _room(self, level: int, wanted: int) -> int:
         """Waits a moment until `wanted` frames fit below `level`; how many of them do."""
-        wanted = min(wanted, self._piece)
+        self._follow_settings()
+        level = min(level, self._ready)
+        wanted = min(wanted, self._piece, level)
         beyond = self.ring.capacity - level
         return max(0, min(self.ring.wait_space(beyond + wanted, WAIT_MS) - beyond, wanted))
+
+    def _follow_settings(self) -> None:
+        """Another size of the buffer: what is in the ring is played from there, what comes goes into the new one."""
+        ready = self._frames_ready(self._settings, self.surroundings)
+        if ready != self._ready and self.ring.resize(ready, writes=True):
+            self._ready = ready
 
 
 class ChannelMix:

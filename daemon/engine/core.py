@@ -79,7 +79,14 @@ class Ring:
     def __init__(self, channels: int, frames: int) -> None:
         self.handle = _made(lib.tz_ring_new(channels, frames), lib.tz_ring_release, f"a ring of {channels} x {frames}")
         self.channels = channels
-        self.capacity = 1 << (frames - 1).bit_length()
+
+    @property
+    def capacity(self) -> int:
+        return int(lib.tz_ring_capacity(self.handle))
+
+    def resize(self, frames: int, *, writes: bool) -> bool:
+        """Other memory while both sides are at work; False: there is none. `writes`: which side the caller is."""
+        return bool(lib.tz_ring_resize(self.handle, frames, writes) == lib.TZ_OK)
 
     def write(self, block: Samples) -> int:
         """Puts in what fits of a (channels, frames) block of float32; the number of frames taken."""
