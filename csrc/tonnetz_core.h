@@ -56,6 +56,7 @@ tz_status tz_node_new(const char *type, double sample_rate, uint32_t block_frame
                       const double *values, struct tz_ring *ring, struct tz_node **node);
 void tz_node_release(struct tz_node *node);
 uint32_t tz_node_latency(const struct tz_node *node, const double *values); /* frames; values: those it was made of */
+bool tz_type_is_late(const char *type); /* may nodes of it have a latency? */
 /* The same of one that would be made so; 0 also where there is no such type. */
 uint32_t tz_type_latency(const char *type, double sample_rate, uint32_t block_frames, uint32_t list_count, uint32_t input_count,
                          uint32_t output_count, const uint32_t *channels, const double *values);

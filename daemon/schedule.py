@@ -48,7 +48,7 @@ MOST_WAITING = 256  # a show's cues for an hour; they take a quarter of the engi
 LEAD_S = 1.0  # this thread may be held up for nearly so long without any of them being late
 # One that is nearer than this is not taken back: to be worked out again takes some ms, and a busy machine may hold this
 # thread up as long again.
-MARGIN_S = 0.025
+MARGIN_S = 0.05
 MARGIN_TIMES = 4  # of what working out took lately, where that is more
 NEVER = 1 << 62  # a frame that no engine reaches
 

@@ -344,8 +344,11 @@ class Session:
         self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
-        """Looks again when the next fade is over. While no blocks run, `Runtime` calls `sweep` itself."""
+        """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps: within
+        one it would have to take back timed transactions, faster than blocks are run."""
         if self._sweep_timer or not self.stage.has_fades or self.runtime.state != "running":
+            return
+        if self.engine.clock == "step":
             return
         end = self.stage.next_end
         left = 0.0 if end is None else (end - self.engine.frame) / self.engine.sample_rate

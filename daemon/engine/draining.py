@@ -24,7 +24,7 @@ class Draining(Plan):
     def __init__(self, plan: Plan, wires: Iterable[Wire] = ()) -> None:
         self.nodes = plan.nodes
         self.draining = frozenset(wires)
-        self.wires = plan.wires | self.draining
+        self.wires = plan.wires | self.draining if self.draining else plan.wires
         self.staying = {*plan.nodes.values(), *(wire.source for wire in self.draining)}
 
     def has(self, node: PlanNode) -> bool:
@@ -48,6 +48,8 @@ def draining(
     `running`: all wires so far, and whether they sound; `before`: those that drain already, with the relays there were;
     `leaving`: nodes that begin to drain.
     """
+    if not before and not leaving:
+        return {}, frozenset()
     sounding: dict[PlanNode, list[Wire]] = {}
     for wire, sounds in running.items():
         if sounds:

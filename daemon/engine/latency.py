@@ -19,9 +19,16 @@ class Latencies:
         self._sample_rate = sample_rate
         self._block_frames = block_frames
         self._known: WeakKeyDictionary[PlanNode, int] = WeakKeyDictionary()
+        self._late_types: dict[str, bool] = {}
 
     def of(self, node: PlanNode, config: Mapping[str, Any]) -> int:
         """In frames."""
+        core_type = node.spec.core_type
+        late = self._late_types.get(core_type)
+        if late is None:  # most types never are, and a graph has many nodes
+            late = self._late_types[core_type] = bool(lib.tz_type_is_late(core_type.encode()))
+        if not late:
+            return 0
         known = self._known.get(node)
         if known is None:
             known = self._known[node] = self._ask(node, *flatten(node.spec, config))
