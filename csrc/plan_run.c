@@ -47,6 +47,8 @@ static void run_sum(const struct tz_sum *sum, float *gains, uint32_t frames)
 		memset(sum->target[c], 0, frames * sizeof(float));
 	for (uint32_t t = 0; t < sum->term_count; t++) {
 		const struct tz_term *term = &sum->terms[t];
+		if (term->fading)
+			tz_link_hear(term->link, term->source, term->source_channels, frames);
 		bool scaled = term->fading && !tz_link_at_unity(term->link);
 		if (term->fading && tz_link_silent(term->link))
 			continue;

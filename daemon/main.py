@@ -86,6 +86,7 @@ def _session(settings: Settings, clock: str) -> Session:
         clock=kind or "internal",
         pacing="" if kind else clock,
         realtime_priority=settings.engine.realtime_priority,
+        latency_compensation=settings.engine.latency_compensation,
         media=MediaRoots(
             play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)
         ),
