@@ -12,7 +12,8 @@ first block boundary at or after that. Transactions that wait there stand in a r
 
 An edit without a date does not wait for them: they are taken back, it goes ahead, and they are worked out again on what
 it leaves (`aside`). One that is due too soon for that counts as done instead: the edit is worked out on it and takes
-effect in the same block, a moment later than it would have otherwise.
+effect in the same block, a moment later than it would have otherwise. Too soon is also what is due within the blocks
+that are being stepped, as nobody knows how fast they pass.
 
 While the engine stands still, so does its time, and what has a frame waits. A time of day comes all the same: then the
 transaction is applied at the frame that stands, as any edit is.
@@ -82,6 +83,7 @@ class Schedule:
         self._answering: set[asyncio.Task[None]] = set()
         self._handed: list[Timed] = []  # to the engine, in the order of their frames; each relies on the one before
         self._stepping_to = 0  # the frame up to which blocks are stepped, or were
+        self._is_stepping = False
         self._working_s = 0.0  # what working one out took last
         self._timer: asyncio.TimerHandle | None = None
         self._set_aside = False
@@ -193,6 +195,16 @@ class Schedule:
             self._set_aside = False
             self.look()
 
+    @contextmanager
+    def stepping(self, frames: int) -> Iterator[None]:
+        """While so many frames are stepped: what is due in them is exact, whoever edits meanwhile."""
+        self.look(frames)
+        self._is_stepping = True
+        try:
+            yield
+        finally:
+            self._is_stepping = False
+
     def enter_until(self, commit: int) -> None:
         """The engine told that it adopted this commit: so it did all that were handed over before."""
         while self._handed and self._number(self._handed[0]) <= commit:
@@ -289,6 +301,8 @@ class Schedule:
 
     def _is_near(self, timed: Timed) -> bool:
         session = self._session
+        if self._is_stepping:
+            return self._frame(timed) <= self._stepping_to - session.engine.block_frames
         if not self._is_timely:
             return False
         margin_s = max(MARGIN_S, MARGIN_TIMES * self._working_s)

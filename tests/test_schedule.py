@@ -324,6 +324,22 @@ async def test_a_player_is_ready_at_the_frame_it_comes(session: Session, tmp_pat
     assert np.array_equal(heard[10 * BLOCK :], expected)
 
 
+async def test_while_blocks_are_stepped_an_edit_makes_none_late(session: Session) -> None:
+    """The step runs in a thread of its own: what waits for a block of it may be past by the time that it was taken back."""
+    for turn in range(10):
+        begin = session.engine.frame
+        asked = [await ask(session, gain(-1.0 - number), at=begin + 100 * number) for number in range(1, 40)]
+        step = asyncio.create_task(session.runtime.step(80))
+        edits = 0
+        while not step.done():
+            await now(session, AddNode(id=f"more_{turn}_{edits}", type="gain"))
+            edits += 1
+        await step
+        receipts = [await one for one in asked]
+        assert [one.frame for one in receipts] == [begin - (-100 * number // BLOCK) * BLOCK for number in range(1, 40)]
+        assert not any(one.warnings for one in receipts)
+
+
 async def test_of_what_was_made_ahead_nothing_is_left_behind(session: Session, tmp_path: Path) -> None:
     jingle = AddNode(id="jingle", type="file_player", config={"path": "constant.wav", "channels": 1})
     asked = await ask(session, jingle, at=10 * BLOCK)
