@@ -20,20 +20,20 @@ from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
 from .engine.card import Card
-from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
+from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent
 from .engine.latency import Latencies
 from .engine.parts import Order, Outside, Part, Settings
+from .engine.ring import Ring
 from .engine.stage import Stage
 from .entry import Kind
 from .event_names import EventName
 from .events import Hub
-from .graph.alignment import align
 from .graph.changes import changes
 from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
-from .graph.plan import Plan, PlanNode, make_plan, pacer
+from .graph.plan import PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
@@ -43,7 +43,7 @@ from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import OutsideType, load_catalogue
 from .node_states import States
 from .node_trial import try_node
-from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, compensations, draft_of, work_out
+from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, aligned, compensations, draft_of, work_out
 from .presence import Presence
 from .problems import Refusal
 from .receipt import Receipt
@@ -91,8 +91,8 @@ class Session:
         self._make_card = None if offline else functools.partial(Card, realtime_priority=realtime_priority)
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
-        self._latencies = Latencies(sample_rate, block_frames)
-        self._compensates = latency_compensation
+        self.latencies = Latencies(sample_rate, block_frames)
+        self.compensates = latency_compensation
         self.schedule = Schedule(self)
         self.states = States(self)
         self.runtime = Runtime(self)
@@ -245,13 +245,6 @@ class Session:
         edits = edits_between(self.graph, wanted, self.catalogue)
         return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
 
-    def aligned(self, base: Plan, graph: Graph, previous: Plan) -> Plan:
-        """The plan of a graph with what compensates for latency, if that is wanted and needed."""
-        if base is previous.base:
-            return previous
-        latency = lambda node: self._latencies.of(node, graph.nodes[node.id].config)  # noqa: E731
-        return align(base, latency, previous, self._compensates)
-
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
 
@@ -346,7 +339,7 @@ class Session:
         """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
         base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
-        plan = self.aligned(base, self.graph, self.stage.plan)
+        plan = aligned(self, base, self.graph, self.stage.plan)
         settings = {
             node: Settings(*flatten(node.spec, config), config)
             for node in base.nodes.values()
