@@ -8,7 +8,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Protocol, get_args
 
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
@@ -19,7 +19,7 @@ from .engine.core import ClockKind
 from .memory_lock import lock_memory
 from .problems import Refusal
 from .session import Session
-from .settings import Settings, file_mode, load_settings, socket_path
+from .settings import DbusSettings, DoorSettings, Settings, SocketSettings, file_mode, load_settings, socket_path
 from .version import __version__
 
 log = logging.getLogger("tonnetz")
@@ -102,21 +102,15 @@ async def _serve(settings: Settings) -> int:
     if not lock_memory():
         log.info("memory is not locked: that takes CAP_IPC_LOCK, or LimitMEMLOCK=infinity in a unit of systemd")
     session = _session(settings, settings.engine.clock)
-    doors: list[UnixSocketDoor] = []
+    doors: list[Door] = []
     try:
         await _load_graph(session, settings)
-        if settings.doors.socket:
-            door = UnixSocketDoor(
-                session,
-                load_methods(),
-                socket_path(settings.doors.socket),
-                mode=file_mode(settings.doors.socket.mode),
-                group=settings.doors.socket.group or None,
-            )
-            await door.open()
-            doors.append(door)
+        if settings.doors.socket:  # first, since it notices another daemon
+            await _open(_socket_door(session, settings.doors.socket), doors)
         if settings.autostart:
             await session.runtime.start()
+        if settings.doors.dbus:  # a bus that hangs keeps nobody from hearing anything
+            await _open(_dbus_door(session, settings.doors, settings.doors.dbus), doors)
         log.info(
             "ready: %d nodes, %d Hz, blocks of %d",
             len(session.graph.nodes),
@@ -137,6 +131,36 @@ async def _serve(settings: Settings) -> int:
             await door.close()
         await session.close()
     return 0
+
+
+class Door(Protocol):
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def _open(door: Door, doors: list[Door]) -> None:
+    await door.open()
+    doors.append(door)
+
+
+def _socket_door(session: Session, settings: SocketSettings) -> Door:
+    return UnixSocketDoor(
+        session,
+        load_methods(),
+        socket_path(settings),
+        mode=file_mode(settings.mode),
+        group=settings.group or None,
+    )
+
+
+def _dbus_door(session: Session, doors: DoorSettings, settings: DbusSettings) -> Door:
+    from tonnetz.rpc.doors.dbus.door import (
+        DbusDoor,
+    )  # dbus-next may be too old for the Python of those who don't use it
+
+    group = settings.group or (doors.socket.group if doors.socket else "")
+    return DbusDoor(session, load_methods(), settings.bus, group=group or None)
 
 
 def _signals() -> asyncio.Event:

@@ -41,7 +41,7 @@ from .node_catalogue import OutsideType, load_catalogue
 from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
-from .view import state_of, troubles, view
+from .view import node_view, state_of, troubles, view
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,10 @@ class Session:
     def view(self) -> dict[str, Any]:
         """The graph with what is known of its nodes (daemon/view.py)."""
         return view(self)
+
+    def node_view(self, node_id: str) -> dict[str, Any] | None:
+        """One node as the graph's view has it; None where there is none."""
+        return node_view(self, node_id)
 
     def troubles(self) -> list[dict[str, str]]:
         """The nodes that neither run nor are bypassed on purpose."""

@@ -31,6 +31,8 @@ MEANINGS: Mapping[str, str] = {
     "doors.http.listen": "",
     "doors.http.allowed_hosts": "",
     "doors.http.require_token": "",
+    "doors.dbus.bus": "The message bus on which the daemon is `org.tonnetz.Tonnetz1`; `dbus: false` is none.",
+    "doors.dbus.group": "Members of this group are operators on the bus.",
     "storage.directory": "",
     "storage.durability": "",
     "media.play_roots": "The folders that players may read from.",
@@ -39,7 +41,7 @@ MEANINGS: Mapping[str, str] = {
     "autostart": "Whether the engine runs from the start; else `tonnetz start` starts it.",
 }
 # Accepted, so that one file serves this version and the next; nothing listens there and nothing is stored yet.
-LATER = ("doors.http", "doors.dbus", "storage")
+LATER = ("doors.http", "storage")
 
 
 class Key(msgspec.Struct, frozen=True):

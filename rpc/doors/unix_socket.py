@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import grp
 import logging
 import os
 import socket
@@ -19,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.events import Subscription
-from tonnetz.daemon.problems import Problem, Refusal, refuse
+from tonnetz.daemon.problems import Refusal
 
 from ..method_table import Call, Method
 from .framing import CHUNK, BrokenFrame, FrameReader
 from .json_rpc import JsonRpc, Limits, encoded_error, encoded_event
-from .peer import caller_of
+from .peer import caller_of, group_id
 
 if TYPE_CHECKING:
     from tonnetz.daemon.session import Session
@@ -60,7 +59,7 @@ class UnixSocketDoor:
         self.path = path
         self.patience_s = patience_s
         self.json_rpc = JsonRpc(methods, limits)
-        self.group = group_id(group)
+        self.group = group_id(group, "doors.socket.group")
         self._mode = mode
         self._connections: dict[SocketConnection, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
@@ -212,19 +211,6 @@ class SocketConnection:
                 pass
         except TimeoutError:
             pass
-
-
-def group_id(group: str | None) -> int | None:
-    """The gid of a group by name or number. A Refusal (invalid_config) says what to do where there is none."""
-    if group is None:
-        return None
-    if group.isdigit():
-        return int(group)
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        message = f"There is no group '{group}'. Create it (groupadd {group}), or name another, or none."
-        raise refuse("invalid_config", [Problem("not_found", message, "doors.socket.group")]) from None
 
 
 def listening_socket(path: str, mode: int, group: int | None) -> socket.socket:

@@ -133,6 +133,7 @@ async def disconnect(
     "graph.configure_node",
     role="operator",
     mutates=True,
+    sets="config",
     shell=Shell("set <id> <config:words>...", example="tonnetz set eq bands.1.gain_db=3 bands.1.q=0.8"),
 )
 async def configure_node(
@@ -155,6 +156,7 @@ async def configure_node(
     "graph.replace_node",
     role="operator",
     mutates=True,
+    sets="type",
     shell=Shell("replace <id> <type> [<config:words>...]", example="tonnetz replace eq gain gain_db=-3"),
 )
 async def replace_node(
@@ -178,6 +180,7 @@ async def replace_node(
     "graph.rename_node",
     role="operator",
     mutates=True,
+    sets="label",
     shell=Shell("rename <id> <label>", example="tonnetz rename eq 'Warm and near'"),
 )
 async def rename_node(
@@ -196,6 +199,7 @@ async def rename_node(
     "graph.move_node",
     role="operator",
     mutates=True,
+    sets="position",
     shell=Shell("move <id> <x> <y>", example="tonnetz move eq 240 80"),
 )
 async def move_node(
@@ -215,6 +219,7 @@ async def move_node(
     "graph.bypass_node",
     role="operator",
     mutates=True,
+    sets="bypass",
     shell=Shell("bypass <id> [<bypass>]", example="tonnetz bypass eq off"),
 )
 async def bypass_node(
