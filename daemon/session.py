@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -42,6 +42,9 @@ from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
 from .view import node_view, state_of, troubles, view
+
+if TYPE_CHECKING:
+    from .reloading import Configuration
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ class Session:
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
         self.runtime = Runtime(self)
+        self.configuration: Configuration | None = None  # that can be read again; none for those who made us without
         self._generations: dict[str, int] = {}
         self._opening = self.graph  # the graph whose nodes are being made
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted

@@ -42,7 +42,10 @@ class SocketInUse(Exception):
 
 
 class UnixSocketDoor:
-    """Listens on a Unix socket. `group` and `mode` say who can open it; members of the group are operators."""
+    """Listens on a Unix socket. `group` and `mode` say who can open it; members of the group are operators.
+
+    `listening` is one that the service manager opened for us: then its file, and who can open it, are its matter.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class UnixSocketDoor:
         group: str | None = None,
         limits: Limits = Limits(),
         patience_s: float = PATIENCE_S,
+        listening: socket.socket | None = None,
     ) -> None:
         self.session = session
         self.path = path
@@ -61,15 +65,19 @@ class UnixSocketDoor:
         self.json_rpc = JsonRpc(methods, limits)
         self.group = group_id(group, "doors.socket.group")
         self._mode = mode
+        self._passed = listening
         self._connections: dict[SocketConnection, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
 
-    async def open(self, listening: socket.socket | None = None) -> None:
-        """Begin to listen: at the path, or on a socket that systemd opened for us. Raises SocketInUse, or OSError."""
+    async def open(self) -> None:
+        """Begin to listen. Raises SocketInUse, or OSError."""
+        listening = self._passed
         if listening is None:
             listening = listening_socket(self.path, self._mode, self.group)
             self._inode = os.stat(self.path).st_ino
+        else:
+            self.path = listening.getsockname()
         self._server = await asyncio.start_unix_server(self._accept, sock=listening, limit=CHUNK)
         log.info("listening on %s", self.path)
 

@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 from tonnetz.daemon.event_names import EVENT_NAMES
+from tonnetz.daemon.problems import Refusal
+from tonnetz.daemon.reload_report import Reloaded
 from tonnetz.daemon.version import __version__
 
 from ..method_table import Call, method, table
@@ -77,3 +79,15 @@ async def health(call: Call) -> Health:
     """Tell whether the daemon is well: `degraded` when nodes are not running, though the engine does."""
     now = await status(call)
     return Health("degraded" if now.not_running else "ok", now.state, now.late_blocks, now.not_running)
+
+
+@method("system.reload", role="admin", mutates=True)
+async def reload(call: Call) -> Reloaded:
+    """Read the configuration file again, and take over what can change while sound plays.
+
+    A file with a mistake is refused and changes nothing. Where its graph is another than when it was read last, one
+    transaction leads there. What else has changed holds after a restart, and is named.
+    """
+    if call.session.configuration is None:
+        raise Refusal("unavailable", "This session was made without a configuration that could be read again.")
+    return await call.session.configuration.reload(call.caller)

@@ -11,13 +11,18 @@ from typing import Any, cast
 import jsonschema
 import msgspec
 import pytest
+from dbus_next import Variant
 
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.problems import ERROR_KINDS, Refusal
 from tonnetz.daemon.session import Session
 from tonnetz.rpc.client import Client, NotReached, Refused
-from tonnetz.rpc.method_table import Call, load_methods
+from tonnetz.rpc.doors.dbus.interfaces import camel
+from tonnetz.rpc.doors.dbus.values import _takes_text, is_json
+from tonnetz.rpc.method_table import Call, Parameter, load_methods
 from tonnetz.rpc.openrpc import openrpc_document
+
+from .doors.dbus.bus import Bus, Failed, client_of
 
 DOCUMENT = openrpc_document()
 METHODS = load_methods()
@@ -52,6 +57,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "runtime.pause": {},
     "runtime.step": {"blocks": 1},
     "system.version": {},
+    "system.reload": {},
     "system.describe": {},
     "system.health": {},
 }
@@ -212,7 +218,7 @@ def test_no_number_that_is_none(client: Client, method: str, name: str, literal:
 async def test_who_only_looks_changes_nothing(method: str) -> None:
     """Without a session: the role is checked before anything is touched."""
     call = Call(cast("Session", None), Caller("uid:7", "viewer", "test"))
-    with pytest.raises(Refusal, match="needs the role operator; uid:7 is viewer here") as refused:
+    with pytest.raises(Refusal, match=f"needs the role {METHODS[method].role}; uid:7 is viewer here") as refused:
         await METHODS[method].run(call, ACCEPTED[method])
     assert refused.value.name == "forbidden"
 
@@ -221,6 +227,73 @@ def test_params_by_position(client: Client) -> None:
     assert outcome(client, "nodes.schema", ["gain"]) == outcome(client, "nodes.schema", {"type": "gain"})
     revision = outcome(client, "graph.connect", ["hum.out", "mix.in_2"])["revision"]
     assert outcome(client, "graph.disconnect", ["hum.out:mix.in_2"])["revision"] == revision + 1
+
+
+# ---- On the bus ------------------------------------------------------------------------------------------------------
+
+
+def on_bus(parameter: Parameter, value: Any) -> Variant | None:
+    """A value as it is sent on the bus: where a text belongs as it is, as far as the bus has a type for it, else JSON."""
+    if not _takes_text(parameter.type):
+        return Variant("s", json.dumps(value))
+    kind = {str: "s", bool: "b", int: "x", float: "d"}.get(type(value))
+    fits = kind is not None and (kind != "x" or abs(value) < 2**63) and "\0" not in str(value)
+    return Variant(kind, value) if fits else None
+
+
+def bus_arguments(method: str, params: dict[str, Any]) -> tuple[str, list[Any]] | None:
+    """What must be given by position, the rest as options; None where the bus has no way to say it."""
+    entry = METHODS[method]
+    sent = {one.name: on_bus(one, params[one.name]) for one in entry.parameters if one.name in params}
+    if None in sent.values():
+        return None
+    given = [sent.pop(one.name) for one in entry.parameters if one.required]
+    kinds = "".join(value.signature for value in given if value)
+    body = [value.value for value in given if value]
+    return (kinds, body) if all(one.required for one in entry.parameters) else (f"{kinds}a{{sv}}", [*body, sent])
+
+
+@pytest.mark.parametrize("method", ACCEPTED)
+async def test_the_bus_answers_what_the_socket_answers(
+    client: Client, daemon: Any, bus_of_the_file: Bus, method: str
+) -> None:
+    """Of the shape that is promised; only what is null is left out there."""
+    entry = METHODS[method]
+    graph = client.call("graph.export", format="json")
+    kinds, body = bus_arguments(method, ACCEPTED[method]) or ("", [])
+    async with client_of(bus_of_the_file) as caller:
+        result = await caller.call(f"{camel(entry.noun)}.{camel(entry.verb)}", kinds, *body)
+    described = next(entry for entry in DOCUMENT["methods"] if entry["name"] == method)["result"]["schema"]
+    if is_json(entry.result):
+        result = json.loads(result)
+    jsonschema.validate(result, {**described, "components": DOCUMENT["components"]})
+    client.call("graph.import", text=graph)
+    client.call("runtime.start")
+
+
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.parameters])
+async def test_the_bus_refuses_what_the_socket_refuses(
+    client: Client, daemon: Any, bus_of_the_file: Bus, method: str
+) -> None:
+    """Every parameter, every bad value: by the same name, and nothing changes."""
+    before, entry, compared = state(client), METHODS[method], 0
+    graph = client.call("graph.export", format="json")
+    async with client_of(bus_of_the_file) as caller:
+        for parameter in entry.parameters:
+            for value in BAD:
+                params = {**ACCEPTED[method], parameter.name: value}
+                arguments = bus_arguments(method, params)
+                there = outcome(client, method, params) if arguments else None
+                if arguments is None or not isinstance(there, Refused):
+                    client.call("graph.import", text=graph)  # what was no mistake may have changed it
+                    continue
+                compared += 1
+                kinds, body = arguments
+                with pytest.raises(Failed) as failed:
+                    await caller.call(f"{camel(entry.noun)}.{camel(entry.verb)}", kinds, *body)
+                assert failed.value.name == f"org.tonnetz.Error.{camel(there.name)}", (value, failed.value)
+    assert compared > 3
+    assert {**state(client), "revision": 0} == {**before, "revision": 0}
 
 
 # ---- Transactions ----------------------------------------------------------------------------------------------------

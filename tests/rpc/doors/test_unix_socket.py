@@ -379,8 +379,9 @@ async def test_a_socket_opened_by_systemd_is_used_and_left(
     passed.bind(path)
     passed.listen()
     passed.setblocking(False)
-    door = UnixSocketDoor(cast("Session", session), methods, path)
-    await door.open(passed)
+    door = UnixSocketDoor(cast("Session", session), methods, "elsewhere", listening=passed)
+    await door.open()
+    assert door.path == path
     wire = await connect(door)
     wire.ask("test.echo", 1)
     assert await wire.hear_result() == 1

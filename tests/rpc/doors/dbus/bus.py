@@ -45,6 +45,7 @@ class Bus:
     """A `dbus-daemon` that listens in a folder. `more` is added to its configuration."""
 
     def __init__(self, folder: Path, more: str = "", kind: str = "session") -> None:
+        folder.chmod(0o755)  # for clients that are somebody else
         self.path = folder / "bus"
         self.address = f"unix:path={self.path}"
         self._configuration = folder / "bus.conf"
