@@ -101,6 +101,15 @@ static int recover(struct tz_stream *stream, int error)
 	return 0;
 }
 
+static const char *why_lost(int error)
+{
+	switch (-error) {
+	case ETIMEDOUT: return "for two seconds it asked for nothing and gave nothing";
+	case EOVERFLOW: return "it has no clock, but takes and gives as fast as it is asked";
+	default: return strerror(-error);
+	}
+}
+
 /* Until it is told to end (0) or the card is lost. */
 static int run(struct tz_card *card, struct tz_pcm *pcm, const struct tz_pcm_facts *facts)
 {
@@ -111,7 +120,7 @@ static int run(struct tz_card *card, struct tz_pcm *pcm, const struct tz_pcm_fac
 		tz_ring_reopen(card->ring);
 		do
 			error = card->order.capture ? tz_card_capture(&stream) : tz_card_play(&stream);
-		while (error < 0 && recover(&stream, error) == 0);
+		while (error < 0 && (error = recover(&stream, error)) == 0);
 		atomic_store(&tz_ring_pace(card->ring)->alive, false);
 		tz_ring_close(card->ring);
 	}
@@ -145,10 +154,10 @@ static void open_and_run(struct tz_card *card)
 	card->busy = 0;
 	error = run(card, pcm, &facts);
 	tz_pcm_close(pcm);
-	if (error < 0) {
+	if (error < 0 && !tz_card_ending(card)) {
 		atomic_fetch_add_explicit(&card->counts.losses, 1, memory_order_relaxed);
-		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, strerror(-error));
-		rest(card, LOST_RETRY_MS);
+		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, why_lost(error));
+		rest(card, error == -EOVERFLOW ? RETRY_MS : LOST_RETRY_MS);
 	}
 }
 

@@ -10,6 +10,9 @@
 #define STANDS_NS 250000000     /* an engine that has not moved for so long is paused, or has lost time for good (clock.c) */
 #define OUT_OF_STEP_S 0.02      /* the resampler would need minutes to bring this in */
 #define NS 1e-9
+/* Half again as fast as its rate, beyond a second: no crystal is, but ALSA's null device and its like are. */
+#define RUNAWAY 1.5
+#define RUNAWAY_GRACE_S 1.0
 
 int tz_stream_begin(struct tz_stream *stream, struct tz_card *card)
 {
@@ -21,7 +24,7 @@ int tz_stream_begin(struct tz_stream *stream, struct tz_card *card)
 	stream->scratch_frames = card->order.capture ? (uint32_t)(period * stream->ring_per_card * 1.05) + 16 : period;
 	stream->resampler = tz_resampler_new(channels, stream->resting_step, period);
 	stream->scratch = tz_allocate_array((size_t)channels * stream->scratch_frames, sizeof(float));
-	stream->fade_frames = (uint32_t)(FADE_MS * 1e-3 * (card->order.capture ? engine_rate : stream->facts.rate));
+	stream->fade_frames = (int32_t)(FADE_MS * 1e-3 * (card->order.capture ? engine_rate : stream->facts.rate));
 	return stream->resampler && stream->scratch ? 0 : -ENOMEM;
 }
 
@@ -79,7 +82,7 @@ void tz_stream_gain_step(struct tz_stream *stream)
 	if (stream->ever_in_step)
 		atomic_fetch_add_explicit(&stream->card->counts.resyncs, 1, memory_order_relaxed);
 	stream->in_step = stream->ever_in_step = true;
-	stream->fade_at = 0;
+	stream->fade_at = -(int32_t)(tz_resampler_holds(stream->resampler) / stream->resting_step);
 	tz_drift_settle(&stream->card->drift);
 }
 
@@ -88,7 +91,25 @@ void tz_stream_fade(struct tz_stream *stream, uint32_t frames)
 	const uint32_t channels = tz_ring_channels(stream->card->ring);
 	for (uint32_t i = 0; i < frames && stream->fade_at < stream->fade_frames; i++, stream->fade_at++)
 		for (uint32_t c = 0; c < channels; c++)
-			stream->scratch[(size_t)c * stream->scratch_frames + i] *= (float)stream->fade_at / (float)stream->fade_frames;
+			stream->scratch[(size_t)c * stream->scratch_frames + i] *= stream->fade_at < 0 ? 0.0f : (float)stream->fade_at / (float)stream->fade_frames;
+}
+
+void tz_stream_rest(const struct tz_stream *stream)
+{
+	/* A quarter of a period: a card in order is ready once in a period, and this is over long before. */
+	const int64_t until = stream->looked_ns + (int64_t)(0.25e9 * stream->facts.period_frames / stream->facts.rate);
+	const struct timespec date = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+	if (until > tz_clock_ns(CLOCK_MONOTONIC))
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &date, NULL);
+}
+
+bool tz_stream_counts(struct tz_stream *stream, int64_t now)
+{
+	if (!stream->began_ns)
+		stream->began_ns = now;
+	stream->moved_frames += stream->facts.period_frames;
+	const double due = ((double)(now - stream->began_ns) * NS * RUNAWAY + RUNAWAY_GRACE_S) * stream->facts.rate;
+	return (double)stream->moved_frames <= due + stream->facts.buffer_frames;
 }
 
 void tz_stream_tell_pace(const struct tz_stream *stream, double frame, int64_t now)

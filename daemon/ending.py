@@ -35,9 +35,9 @@ async def fade_out(session: Session) -> None:
     if silence.wires == stage.plan.wires:
         return
     try:
-        adopted, _ = stage.change_to(silence, Order({}, session.frames(FADE_MS), None, pacer=stage.pacer))
+        change = stage.change_to(silence, Order({}, session.frames(FADE_MS), None, pacer=stage.scene.pacer)).change
         async with asyncio.timeout(PATIENCE_S):
-            end = await adopted + session.frames(FADE_MS) + engine.block_frames
+            end = await change.frame + session.frames(FADE_MS) + engine.block_frames
             while (left := end - engine.frame) > 0:  # noqa: ASYNC110 - no bell rings for a frame
                 await asyncio.sleep(left / engine.sample_rate)
     except (CoreError, TimeoutError) as error:

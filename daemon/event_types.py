@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from .event_names import EventName
+from .presence import Cursor, Held
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,8 +20,15 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int | None = None
 
 
+class Deed(Told, frozen=True, kw_only=True):
+    """What somebody did: who (`uid:1000`), and at which door."""
+
+    author: str
+    origin: str
+
+
 class Change(Told, frozen=True, kw_only=True):
-    """A change of the graph, by whom (`uid:1000`), and at which door. The graph is at `revision` since."""
+    """A change of the graph by somebody. The graph is at `revision` since."""
 
     revision: int
     author: str
@@ -74,6 +82,12 @@ class ParameterChanged(Change, frozen=True, kw_only=True):
     value: Any
 
 
+class GraphRenamed(Change, frozen=True, kw_only=True):
+    """The graph has another name."""
+
+    name: str
+
+
 class NodeStateChanged(Told, frozen=True, kw_only=True):
     """A player, recorder or card is `starting`, `running`, `retrying` or `failed`, and why, as graph.get tells it."""
 
@@ -90,6 +104,34 @@ class TransactionApplied(Change, frozen=True, kw_only=True):
     label: str
 
 
+class TransactionScheduled(Deed, frozen=True, kw_only=True):
+    """A transaction waits for its frame or time."""
+
+    label: str
+    id: int
+    at: int | str
+
+
+class TransactionDropped(Deed, frozen=True, kw_only=True):
+    """One that waited will not come to pass: it was cancelled, or no longer holds."""
+
+    label: str
+    id: int
+    error: str
+    message: str
+
+
+class PresenceChanged(Deed, frozen=True, kw_only=True):
+    """Somebody came, moved, or has something else in hand; with `present: false` they are gone."""
+
+    client: int
+    nick: str
+    cursor: Cursor | None
+    selection: list[str]
+    editing: Held | None
+    present: bool
+
+
 class RuntimeChanged(Told, frozen=True, kw_only=True):
     """The engine is `stopped`, `running` or `paused`."""
 
@@ -97,8 +139,29 @@ class RuntimeChanged(Told, frozen=True, kw_only=True):
     frame: int
 
 
+class CardName(msgspec.Struct, frozen=True):
+    """A sound card by its number and its name."""
+
+    index: int
+    id: str
+
+
+class DevicesChanged(Told, frozen=True, kw_only=True):
+    """Sound cards were plugged in or out: their index and id. Not what they can do: ask devices.list."""
+
+    appeared: list[CardName]
+    vanished: list[CardName]
+
+
+class DeviceMixerChanged(Told, frozen=True, kw_only=True):
+    """Controls of a mixer that devices.mixer has shown were set, by whomever: as it shows them."""
+
+    mixer: str
+    controls: list[dict[str, Any]]
+
+
 class Log(Told, frozen=True, kw_only=True):
-    """The engine noticed something: a node that gave out NaN, time lost."""
+    """The engine or the storage noticed something: a node that gave out NaN, time lost, a disk that is full."""
 
     level: str
     message: str
@@ -113,5 +176,5 @@ def event_type(name: EventName) -> type[Told]:
 
 def own_fields(kind: type[Told]) -> tuple[str, ...]:
     """What the event tells beside the fields that it shares with others."""
-    shared = {name for base in (Told, Change) for name in base.__struct_fields__}
+    shared = {name for base in (Told, Deed, Change) for name in base.__struct_fields__}
     return tuple(name for name in kind.__struct_fields__ if name not in shared)

@@ -28,11 +28,13 @@ from .problems import Refusal
 from .reloading import Configuration, media_roots
 from .session import Session
 from .settings import DbusSettings, DoorSettings, Settings, SocketSettings, file_mode, load_settings, socket_path
+from .startup import begin, load_configured
+from .storage.store import StorageUnusable
 from .watchdog import Watchdog
 
 log = logging.getLogger("tonnetz")
 
-OURSELVES = Caller("configuration", "admin", "startup")
+OURSELVES = Caller("configuration", "admin", "reload")
 
 
 def main() -> None:
@@ -70,7 +72,7 @@ async def _check(settings: Settings) -> None:
     """Makes all that the configuration asks for, and starts nothing."""
     session = _session(settings, "step")
     try:
-        await _load_graph(session, settings)
+        await load_configured(session, settings)
     finally:
         await session.close()
 
@@ -87,11 +89,6 @@ def _session(settings: Settings, clock: str) -> Session:
     )
 
 
-async def _load_graph(session: Session, settings: Settings) -> None:
-    if settings.graph:
-        await session.load(settings.graph, caller=OURSELVES, label="start")
-
-
 async def _serve(settings: Settings, path: Path | None) -> int:
     """Runs until told to stop; the exit status."""
     told_to_stop = _told_to_stop()
@@ -102,7 +99,8 @@ async def _serve(settings: Settings, path: Path | None) -> int:
     doors = contextlib.AsyncExitStack()
     try:
         with log_events(session.events):
-            await _load_graph(session, settings)
+            session.devices.watch()
+            await begin(session, settings)
             if settings.doors.socket:  # first, since it notices another daemon
                 await doors.enter_async_context(_opened(_socket_door(session, settings.doors.socket)))
             if settings.autostart:
@@ -116,7 +114,7 @@ async def _serve(settings: Settings, path: Path | None) -> int:
                 await told_to_stop.wait()
             log.info("stopping: files are being finished")
             notify.stopping("Finishing files")
-    except SocketInUse as error:
+    except (SocketInUse, StorageUnusable) as error:
         log.error("%s", error)
         return 1
     except OSError as error:
@@ -124,6 +122,7 @@ async def _serve(settings: Settings, path: Path | None) -> int:
         log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
         return 1
     finally:
+        session.schedule.close()  # first, or those who wait for its transactions would keep the doors open
         await doors.aclose()
         await fade_out(session)
         await session.close()

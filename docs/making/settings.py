@@ -33,15 +33,22 @@ MEANINGS: Mapping[str, str] = {
     "doors.http.require_token": "",
     "doors.dbus.bus": "The message bus on which the daemon is `org.tonnetz.Tonnetz1`; `dbus: false` is none.",
     "doors.dbus.group": "Members of this group are operators on the bus.",
-    "storage.directory": "",
-    "storage.durability": "",
+    "storage.directory": (
+        "Where the graph and its history are kept, a folder of this daemon's own; `storage: false` keeps nothing."
+    ),
+    "storage.durability": (
+        "What an answered change outlives: `crash` the end of the daemon, however sudden; `full` also that of the "
+        "machine's power, which costs every change a sync of the disk."
+    ),
+    "storage.history_transactions": "How many transactions are kept, at least: to undo, to go back to, to replay.",
+    "storage.history_mb": "How large they may be together; the oldest go first.",
     "media.play_roots": "The folders that players may read from.",
     "media.record_root": "The folder that recorders may write to.",
     "graph": "A graph document to start with; `{}` is an empty graph.",
     "autostart": "Whether the engine runs from the start; else `tonnetz start` starts it.",
 }
-# Accepted, so that one file serves this version and the next; nothing listens there and nothing is stored yet.
-LATER = ("doors.http", "storage")
+# Accepted, so that one file serves this version and the next; nothing listens there yet.
+LATER = ("doors.http",)
 
 
 class Key(msgspec.Struct, frozen=True):

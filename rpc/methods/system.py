@@ -9,6 +9,7 @@ import msgspec
 from tonnetz.daemon.event_names import EVENT_NAMES
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.reload_report import Reloaded
+from tonnetz.daemon.storage.status import StorageStatus
 from tonnetz.daemon.version import __version__
 
 from ..method_table import Call, method, table
@@ -41,12 +42,14 @@ class Description(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`ok`, or `degraded` with the nodes that are in trouble. Late blocks are those since the engine was made."""
+    """`ok`, or `degraded` with the nodes that are in trouble, or a storage that is. Late blocks are those since the
+    engine was made."""
 
     status: Literal["ok", "degraded"]
     state: RuntimeState
     late_blocks: int
     nodes: list[NodeTrouble]
+    storage: StorageStatus
 
 
 @method("system.version", role="viewer")
@@ -76,9 +79,14 @@ async def describe(call: Call) -> Description:
 
 @method("system.health", role="viewer")
 async def health(call: Call) -> Health:
-    """Tell whether the daemon is well: `degraded` when nodes are not running, though the engine does."""
+    """Tell whether the daemon is well.
+
+    It is `degraded` when nodes are not running, though the engine does, or when nothing can be stored, and so nothing
+    be changed.
+    """
     now = await status(call)
-    return Health("degraded" if now.not_running else "ok", now.state, now.late_blocks, now.not_running)
+    well = not now.not_running and now.storage.state != "refusing"
+    return Health("ok" if well else "degraded", now.state, now.late_blocks, now.not_running, now.storage)
 
 
 @method("system.reload", role="admin", mutates=True)

@@ -114,9 +114,7 @@ def standing(session: Session) -> tuple[Any, ...]:
         session.graph,
         session.revision,
         session.runtime.state,
-        dict(session.stage.parts),
-        dict(session.stage._cables),
-        session.stage.plan,
+        session.stage.scene,
         list(session.history._entries),
         sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("endpoint")),
     )

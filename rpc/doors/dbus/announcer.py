@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from tonnetz.daemon.event_types import event_type, own_fields
-
-from .connection import Connection, Message, Variant
-from .interfaces import EVENTS, NODE, OBJECT_MANAGER, PROPERTIES, ROOT, camel
-from .service import NODES, Objects
-from .values import fields_of, signature, to_bus
+from .connection import Connection, Message
+from .interfaces import NODE, OBJECT_MANAGER, PROPERTIES, ROOT
+from .objects import NODES, Objects
+from .signals import signal_of_event
 
 if TYPE_CHECKING:
     from tonnetz.daemon.events import Event, Subscription
@@ -42,7 +39,7 @@ class Announcer:
         """Tells until it is cancelled, or closed."""
         touched: dict[str, None] = {}
         async for event in self._subscription:
-            self._connection.send(signal(event))
+            self._connection.send(signal_of_event(event))
             touched |= dict.fromkeys(nodes_of(event))
             if "dropped" in event.params:
                 touched |= dict.fromkeys([*self._told, *self._session.graph.nodes])
@@ -87,23 +84,3 @@ def nodes_of(event: Event) -> Iterable[str]:
     """The nodes that an event is about."""
     node: Mapping[str, Any] = event.params.get("node", {})
     return [name for name in (event.params.get("node_id"), node.get("id")) if name]
-
-
-def signal(event: Event) -> Message:
-    """The signal of an event."""
-    member, own, shared, kinds = _shape(event.name)
-    params = {"seq": event.seq, **event.params}
-    body = [to_bus(kind, params[name]) for name, kind in own.items()]
-    details = {
-        name: Variant(signature(kind), to_bus(kind, params[name])) for name, kind in shared.items() if name in params
-    }
-    return Message.new_signal(ROOT, EVENTS, member, f"{kinds}a{{sv}}", [*body, details])
-
-
-@cache
-def _shape(name: Any) -> tuple[str, dict[str, Any], dict[str, Any], str]:
-    kind = event_type(name)
-    types = fields_of(kind)
-    own = {field: types[field] for field in own_fields(kind)}
-    shared = {field: types[field] for field in types if field not in own}
-    return camel(name), own, shared, "".join(map(signature, own.values()))

@@ -15,7 +15,7 @@ import os
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -27,6 +27,7 @@ from dbus_next.errors import InvalidAddressError
 
 __all__ = ["Connection", "Message", "MessageFlag", "MessageType", "NotConnected", "Variant", "address_of"]
 
+BUS = "org.freedesktop.DBus"  # the bus itself
 CONNECT_S = 5.0  # for a bus to accept, authenticate and greet us
 CALL_S = 10.0  # for the bus itself to answer
 CHUNK = 256 << 10  # bytes read at once
@@ -83,16 +84,21 @@ class Connection:
         if reply not in (RequestNameReply.PRIMARY_OWNER, RequestNameReply.ALREADY_OWNER):
             raise NotConnected(f"another process has the name {name}")
 
-    def serve(self, handler: Any) -> None:
-        """Hand `handler` every method call, as a Message; one that was cut says in `refused` what was wrong with it."""
+    async def serve(self, handler: Callable[[Message], None], vanished: Callable[[str], None]) -> None:
+        """Hand `handler` every method call, as a Message; one that was cut says in `refused` what was wrong with it.
+        Tell `vanished` the unique name of everybody who leaves the bus. Raises NotConnected."""
 
         def handle(message: Message) -> bool:
-            if message.message_type is not MessageType.METHOD_CALL:
-                return False
-            handler(message)
-            return True
+            if message.message_type is MessageType.METHOD_CALL:
+                handler(message)
+                return True
+            if message.member == "NameOwnerChanged" and message.sender == BUS and message.body[2:] == [""]:
+                vanished(message.body[0])
+            return False
 
         self._bus.add_message_handler(handle)
+        rule = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged',arg2=''"
+        await self.call_bus("AddMatch", "s", rule)
 
     def send(self, message: Message) -> None:
         """Queue a message; on a connection that is lost it goes nowhere."""
@@ -114,9 +120,9 @@ class Connection:
     async def call_bus(self, member: str, signature: str, *body: Any) -> list[Any]:
         """Call the bus itself. Raises NotConnected, with the bus's words if it refuses."""
         message = Message(
-            destination="org.freedesktop.DBus",
+            destination=BUS,
             path="/org/freedesktop/DBus",
-            interface="org.freedesktop.DBus",
+            interface=BUS,
             member=member,
             signature=signature,
             body=list(body),

@@ -14,7 +14,8 @@ from ..peer import group_id
 from .announcer import Announcer
 from .connection import Connection, NotConnected, address_of
 from .interfaces import NAME
-from .service import Objects, Service
+from .objects import Objects
+from .service import Service
 
 if TYPE_CHECKING:
     from tonnetz.daemon.session import Session
@@ -77,10 +78,10 @@ class DbusDoor:
         """Serves on a connection until it is lost: why, and whether it had our name."""
         announcer = Announcer(self._session, self._objects, connection)
         service = Service(self._session, self._objects, connection, self._group)
-        connection.serve(service.take)
         telling: asyncio.Task[None] | None = None
         try:
             try:
+                await connection.serve(service.take, service.vanished)
                 await connection.own(NAME)
             except NotConnected as error:
                 return f"{error}; {ADVICE}", False

@@ -8,36 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
 
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.graph.wording import shortened
 from tonnetz.daemon.problems import Problem, Refusal, refuse, suggestion
 
 from ...method_table import Call, Method
-from ...methods.graph import NodeView
 from ..peer import caller_with
-from .connection import Connection, Message, MessageFlag, MessageType, NotConnected, Variant
+from .clients import Client
+from .connection import Connection, Message, MessageFlag, MessageType, NotConnected
 from .interfaces import (
     INTROSPECTABLE,
     NODE,
     OBJECT_MANAGER,
     PEER,
     PROPERTIES,
-    ROOT,
-    STANDARD,
     Interface,
     Member,
     camel,
     introspection,
-    node_interfaces,
-    root_interfaces,
 )
+from .objects import NODES, BusError, Objects
 from .values import from_bus, signature, to_bus
 
 if TYPE_CHECKING:
@@ -47,70 +41,15 @@ log = logging.getLogger(__name__)
 
 ORIGIN = "dbus"
 ERROR = "org.tonnetz.Error"
-BUS_ERROR = "org.freedesktop.DBus.Error"
-NODES = f"{ROOT}/nodes"
 CALLS_WAITING = 1000  # of one sender; the bus itself allows fewer unless it is told otherwise
-SENDERS_KNOWN = 1000  # whose user and groups are remembered
 FAREWELL_S = 2.0  # at the end: time for calls under way
 MANY_NODES = 200  # objects from which on an answer is marshalled beside the loop; 20 ms worth
-
-
-class BusError(Exception):
-    """What is refused by D-Bus's own names, before any method is found."""
-
-    def __init__(self, name: str, message: str) -> None:
-        super().__init__(message)
-        self.name = f"{BUS_ERROR}.{name}"
 
 
 class Answer(NamedTuple):
     signature: str = ""
     body: Sequence[Any] = ()
     large: bool = False
-
-
-class Objects:
-    """The objects there are, by path, and their interfaces."""
-
-    def __init__(self, session: Session, methods: Mapping[str, Method]) -> None:
-        self.root = root_interfaces(methods)
-        self.node = node_interfaces(methods)
-        self._session = session
-        self._plain = {interface.name: interface for interface in STANDARD}
-        parts = ROOT.split("/")[1:]
-        self._above = {f"/{'/'.join(parts[:depth])}": parts[depth] for depth in range(len(parts))}
-
-    def at(self, path: str) -> Mapping[str, Interface]:
-        """The interfaces of an object, by name. BusError where there is none."""
-        if path == ROOT:
-            return self.root
-        if path in self._above or path == NODES:
-            return self._plain
-        if self.node_id(path) in self._session.graph.nodes:
-            return self.node
-        raise BusError("UnknownObject", f"There is no object {shortened(path)}.")
-
-    def below(self, path: str) -> Iterable[str]:
-        if path == NODES:
-            return self._session.graph.nodes
-        return ["nodes"] if path == ROOT else [self._above[path]] if path in self._above else []
-
-    def properties(self, node_id: str) -> dict[str, Any] | None:
-        """The properties of a node as they are marshalled within a variant; None where there is no such node."""
-        plain = self._session.node_view(node_id)
-        if plain is None:
-            return None
-        view = msgspec.convert(plain, NodeView)
-        return {
-            property.name: Variant(signature(property.type), to_bus(property.type, getattr(view, property.field)))
-            for property in self.node[NODE].properties.values()
-        }
-
-    @staticmethod
-    def node_id(path: str) -> str:
-        """The id of the node whose object this would be; empty for other paths."""
-        parent, _, node_id = path.rpartition("/")
-        return node_id if parent == NODES else ""
 
 
 class Service:
@@ -121,8 +60,7 @@ class Service:
         self._objects = objects
         self._connection = connection
         self._group = group
-        self._callers: dict[str, Caller] = {}
-        self._waiting: dict[str, deque[Message]] = {}
+        self._clients: dict[str, Client] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._standard = {
             (INTROSPECTABLE, "Introspect"): self._introspect,
@@ -136,37 +74,51 @@ class Service:
 
     def take(self, message: Message) -> None:
         """A call has come; it is answered after those that its sender made before."""
-        queue = self._waiting.get(message.sender)
-        if queue is None:
-            queue = self._waiting[message.sender] = deque()
-            task = asyncio.create_task(self._serve(message.sender, queue))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        if len(queue) >= CALLS_WAITING:
+        client = self._clients.get(message.sender)
+        if client is None:
+            client = self._clients[message.sender] = Client(self._session, self._connection, message.sender)
+        if len(client.calls) >= CALLS_WAITING:
             error = BusError("LimitsExceeded", f"{CALLS_WAITING} calls of yours wait to be answered; wait for some.")
             self._connection.send(error_message(message, error.name, str(error)))
             return
-        queue.append(message)
+        client.calls.append(message)
+        if not client.busy:
+            client.busy = True
+            task = asyncio.create_task(self._serve(client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def vanished(self, name: str) -> None:
+        """A sender has left the bus. What it asked for before is still done."""
+        client = self._clients.pop(name, None)
+        if client is not None:
+            client.gone = True
+            if not client.busy:
+                client.leave()
 
     async def close(self) -> None:
-        """Let calls under way finish, for a bounded time."""
+        """Let calls under way finish, for a bounded time. Then nobody is there any more."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=FAREWELL_S)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        for name in list(self._clients):
+            self.vanished(name)
 
-    async def _serve(self, sender: str, queue: deque[Message]) -> None:
+    async def _serve(self, client: Client) -> None:
         try:
-            while queue:
-                await self._reply_to(queue.popleft())
+            while client.calls:
+                await self._reply_to(client.calls.popleft(), client)
         finally:
-            del self._waiting[sender]
+            client.busy = False
+            if client.gone:
+                client.leave()
 
-    async def _reply_to(self, message: Message) -> None:
+    async def _reply_to(self, message: Message, client: Client) -> None:
         large = False
         try:
-            answer = await self._answer(message)
+            answer = await self._answer(message, client)
             reply = Message.new_method_return(message, answer.signature, list(answer.body))
             large = answer.large
         except BusError as error:
@@ -183,20 +135,20 @@ class Service:
         else:
             self._connection.send(reply)
 
-    async def _answer(self, message: Message) -> Answer:
+    async def _answer(self, message: Message, client: Client) -> Answer:
         if message.refused:
             raise BusError("LimitsExceeded", message.refused)
         interface, member = self._called(message)
         method = interface.methods.get(member.name)
         if method is not None:
-            call = Call(self._session, await self._caller(message.sender), _Broadcast())
+            call = Call(self._session, await self._caller(client), client)
             result = await method.run(call, params_of(method, member, message))
             kind = signature(method.result)
             return Answer(kind, [to_bus(method.result, result)] if kind else [])
         if message.signature != member.signature:
             wanted = f"{interface.name}.{member.name} takes ({member.signature}), not ({message.signature})."
             raise BusError("InvalidArgs", wanted)
-        return await self._standard[interface.name, member.name](message)
+        return await self._standard[interface.name, member.name](message, client)
 
     def _called(self, message: Message) -> tuple[Interface, Member]:
         """What a message calls; without an interface it is the first that has such a member."""
@@ -216,45 +168,40 @@ class Service:
             raise BusError("UnknownMethod", f"{interface.name} has no method {message.member}.{hint}")
         return interface, member
 
-    async def _caller(self, sender: str) -> Caller:
-        known = self._callers.get(sender)
-        if known is not None:
-            return known
-        try:
-            (credentials,) = await self._connection.call_bus("GetConnectionCredentials", "s", sender)
-            uid = credentials["UnixUserID"].value
-        except (NotConnected, KeyError) as error:
-            raise BusError("AccessDenied", f"The bus does not tell who {sender} is: {error}.") from None
-        groups = credentials.get("UnixGroupIDs")
-        caller = caller_with(uid, groups.value if groups else (), self._group, ORIGIN)
-        if len(self._callers) >= SENDERS_KNOWN:
-            self._callers.clear()
-        self._callers[sender] = caller
-        return caller
+    async def _caller(self, client: Client) -> Caller:
+        if client.caller is None:
+            try:
+                (credentials,) = await self._connection.call_bus("GetConnectionCredentials", "s", client.name)
+                uid = credentials["UnixUserID"].value
+            except (NotConnected, KeyError) as error:
+                raise BusError("AccessDenied", f"The bus does not tell who {client.name} is: {error}.") from None
+            groups = credentials.get("UnixGroupIDs")
+            client.caller = caller_with(uid, groups.value if groups else (), self._group, ORIGIN)
+        return client.caller
 
     # ---- What every object understands -------------------------------------------------------------------------------
 
-    async def _introspect(self, message: Message) -> Answer:
+    async def _introspect(self, message: Message, _: Client) -> Answer:
         objects = self._objects
         return Answer("s", [introspection(objects.at(message.path).values(), objects.below(message.path))])
 
-    async def _ping(self, _: Message) -> Answer:
+    async def _ping(self, _message: Message, _: Client) -> Answer:
         return Answer()
 
-    async def _machine_id(self, _: Message) -> Answer:
+    async def _machine_id(self, _message: Message, _: Client) -> Answer:
         return Answer("s", [machine_id()])
 
-    async def _get(self, message: Message) -> Answer:
+    async def _get(self, message: Message, _: Client) -> Answer:
         interface, name = message.body
         values = self._values(message.path, interface)
         if name not in values:
             raise BusError("UnknownProperty", f"There is no property {shortened(name)}.{suggestion(name, values)}")
         return Answer("v", [values[name]])
 
-    async def _get_all(self, message: Message) -> Answer:
+    async def _get_all(self, message: Message, _: Client) -> Answer:
         return Answer("a{sv}", [self._values(message.path, message.body[0])])
 
-    async def _set(self, message: Message) -> Answer:
+    async def _set(self, message: Message, client: Client) -> Answer:
         interface, name, value = message.body
         values = self._values(message.path, interface)
         if name not in values:
@@ -268,7 +215,7 @@ class Service:
             if not isinstance(plain, dict):
                 raise refuse("invalid_params", [Problem("wrong_type", "This is a dictionary.", property.field)])
             given = plain
-        call = Call(self._session, await self._caller(message.sender))
+        call = Call(self._session, await self._caller(client), client)
         await property.setter.run(call, {"id": self._objects.node_id(message.path), **given})
         return Answer()
 
@@ -282,7 +229,7 @@ class Service:
             return {}
         return self._objects.properties(self._objects.node_id(path)) or {}
 
-    async def _managed_objects(self, _: Message) -> Answer:
+    async def _managed_objects(self, _message: Message, _: Client) -> Answer:
         nodes = list(self._session.graph.nodes)
         found = {}
         for place, node_id in enumerate(nodes, start=1):
@@ -292,16 +239,6 @@ class Service:
             if place % MANY_NODES == 0:
                 await asyncio.sleep(0)
         return Answer("a{oa{sa{sv}}}", [found], large=len(nodes) > MANY_NODES)
-
-
-class _Broadcast:
-    """The bus sends events to all who match them, so there is nothing to begin or end; `seq` is still of use."""
-
-    def subscribe(self, names: Sequence[str] | None) -> None:
-        pass
-
-    def unsubscribe(self) -> None:
-        pass
 
 
 def machine_id() -> str:
