@@ -163,8 +163,32 @@ async def test_calls_of_one_sender_are_answered_in_order(client: BusClient, play
 
 
 async def test_subscribing_tells_where_events_begin(client: BusClient, playing: Session) -> None:
-    assert await client.call("Events.Subscribe", "a{sv}", {}) == {"seq": playing.events.seq, "revision": 1}
+    began = await client.call("Events.Subscribe", "a{sv}", {})
+    assert (began["seq"], began["revision"], began["replayed"]) == (playing.events.seq, 1, 0)
     assert await client.call("Events.Unsubscribe") is None
+
+
+async def test_what_was_missed_is_sent_to_the_one_who_asks(client: BusClient, playing: Session, bus: Bus) -> None:
+    await client.call("Graph.RenameNode", "ss", "eq", "Warm")
+    since = {"since": Variant("x", playing.events.seq - 2)}
+    async with client_of(bus) as other:
+        await other.listen()
+        began = await client.call("Events.Subscribe", "a{sv}", since)  # who asked has no match rule, and hears it yet
+        assert began["replayed"] == 2
+        assert (await client.hear("ParameterChanged")).body[:3] == ["eq", "label", '"Warm"']
+        await client.hear("TransactionApplied")
+        await other.call("System.Version")
+        assert other.signals.empty()
+
+
+async def test_who_leaves_the_bus_is_no_longer_there(client: BusClient, playing: Session, bus: Bus) -> None:
+    async with client_of(bus) as other:
+        cursor = Variant("a{sv}", {"x": Variant("d", 1.0), "y": Variant("d", 2.0)})
+        person = await other.call("Presence.Set", "a{sv}", {"nick": Variant("s", "Ada"), "cursor": cursor})
+        assert person["nick"] == "Ada" and person["cursor"] == {"x": 1.0, "y": 2.0}
+        (told,) = await client.call("Presence.List")
+        assert told["author"] == f"uid:{os.getuid()}" and told["origin"] == "dbus"
+    await until(lambda: not playing.presence.people())
 
 
 async def test_admins_by_their_user(client: BusClient) -> None:
