@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 SOCKET = "/run/systemd/journal/socket"
 LONGEST = 48 << 10  # bytes of a message; what does not fit into a datagram would have to go as a file
@@ -24,7 +25,7 @@ DEBUG = 7
 def set_up_log(level: str) -> None:
     """All of the process's log goes where it should: to the journal if that is what standard error is."""
     handler: logging.Handler
-    if is_journal(sys.stderr.fileno()):
+    if is_journal(sys.stderr):
         handler = JournalHandler()
     else:
         handler = logging.StreamHandler(sys.stderr)
@@ -32,12 +33,12 @@ def set_up_log(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
-def is_journal(descriptor: int) -> bool:
+def is_journal(stream: TextIO) -> bool:
     """Whether this is the stream to the journal that $JOURNAL_STREAM names, as systemd recommends to ask."""
     device, _, inode = os.environ.get("JOURNAL_STREAM", "").partition(":")
     try:
-        found = os.fstat(descriptor)
-    except OSError:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # closed, or none of the system's
         return False
     return (device, inode) == (str(found.st_dev), str(found.st_ino))
 

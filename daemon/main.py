@@ -28,7 +28,7 @@ from .problems import Refusal
 from .reloading import Configuration, media_roots
 from .session import Session
 from .settings import DbusSettings, DoorSettings, Settings, SocketSettings, file_mode, load_settings, socket_path
-from .startup import begin, load_configured
+from .startup import begin, leave, load_configured
 from .storage.store import StorageUnusable
 from .watchdog import Watchdog
 
@@ -96,37 +96,42 @@ async def _serve(settings: Settings, path: Path | None) -> int:
         log.info("memory is not locked: that takes CAP_IPC_LOCK, or LimitMEMLOCK=infinity in a unit of systemd")
     session = _session(settings, settings.engine.clock)
     session.configuration = Configuration(path, settings, session)
-    doors = contextlib.AsyncExitStack()
-    try:
-        with log_events(session.events):
-            session.devices.watch()
-            await begin(session, settings)
-            if settings.doors.socket:  # first, since it notices another daemon
-                await doors.enter_async_context(_opened(_socket_door(session, settings.doors.socket)))
-            if settings.autostart:
-                await session.runtime.start()
-            if settings.doors.dbus:  # after the start: a bus that hangs keeps nobody from hearing anything
-                await doors.enter_async_context(_opened(_dbus_door(session, settings.doors, settings.doors.dbus)))
-            with _watched(session), _reloaded_by_signal(session):
-                now = f"{len(session.graph.nodes)} nodes, {session.engine.sample_rate} Hz"
-                log.info("ready: %s, blocks of %d", now, session.engine.block_frames)
-                notify.ready(now)
-                await told_to_stop.wait()
-            log.info("stopping: files are being finished")
-            notify.stopping("Finishing files")
-    except (SocketInUse, StorageUnusable) as error:
-        log.error("%s", error)
-        return 1
-    except OSError as error:
-        why = f"{error.filename}: {error.strerror}" if error.filename else error
-        log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
-        return 1
-    finally:
-        session.schedule.close()  # first, or those who wait for its transactions would keep the doors open
-        await doors.aclose()
-        await fade_out(session)
-        await session.close()
+    with _watched(session), log_events(session.events):  # to the very end: slow disks may take their time
+        try:
+            await _play(session, settings, told_to_stop)
+        except (SocketInUse, StorageUnusable) as error:
+            log.error("%s", error)
+            return 1
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}" if error.filename else error
+            log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
+            return 1
+        finally:
+            await session.close()
     return 0
+
+
+async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Event) -> None:
+    """From the stored graph to its end: sounds, answers, and fades out when it is told to."""
+    session.devices.watch()
+    await begin(session, settings)
+    async with contextlib.AsyncExitStack() as doors:
+        if settings.doors.socket:  # first, since it notices another daemon
+            await doors.enter_async_context(_opened(_socket_door(session, settings.doors.socket)))
+        if settings.autostart:
+            await session.runtime.start()
+        if settings.doors.dbus:  # after the start: a bus that hangs keeps nobody from hearing anything
+            await doors.enter_async_context(_opened(_dbus_door(session, settings.doors, settings.doors.dbus)))
+        with _reloaded_by_signal(session):
+            now = f"{len(session.graph.nodes)} nodes, {session.engine.sample_rate} Hz"
+            log.info("ready: %s, blocks of %d", now, session.engine.block_frames)
+            notify.ready(now)
+            await told_to_stop.wait()
+        log.info("stopping: files are being finished")
+        notify.stopping("Finishing files")
+        session.schedule.close()  # or those who wait for its transactions would keep the doors open
+    await leave(session, settings)
+    await fade_out(session)
 
 
 # ---- Doors -----------------------------------------------------------------------------------------------------------

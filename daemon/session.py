@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from .caller import Caller
+from .carried import NOTHING, Carried
 from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
@@ -237,10 +238,10 @@ class Session:
             self._go_on_from(worked)
         self.hear_engine()
 
-    def resume(self, graph: Graph, revision: int) -> None:
-        """Begins with a graph that is right and was stored as this revision."""
+    def resume(self, graph: Graph, revision: int, carried: Carried = NOTHING) -> None:
+        """Begins with a graph that is right and was stored as this revision. Unfit where a state does not fit."""
         self.graph, self.revision = graph, revision
-        self._stage_whole({}, self.frames(DEFAULT_FADE_MS))
+        self._stage_whole({}, self.frames(DEFAULT_FADE_MS), carried)
 
     async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
@@ -338,7 +339,7 @@ class Session:
         if generations != self._generations:
             self._stage_whole(generations, fade_frames=0)
 
-    def _stage_whole(self, generations: dict[str, int], fade_frames: int) -> None:
+    def _stage_whole(self, generations: dict[str, int], fade_frames: int, carried: Carried = NOTHING) -> None:
         """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
         plan, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan)
@@ -346,9 +347,9 @@ class Session:
             node: Settings(*flatten(node.spec, config), config)
             for node in plan.nodes.values()
             if node not in self.stage.parts
-            for config in (self.graph.nodes[node.id].config,)
+            for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
         }
-        order = Order(settings, fade_frames, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
+        order = Order(settings, fade_frames, 0, states=carried.states, pacer=pacer(self.graph, plan, self.pacing))
         with self.schedule.aside():
             self.stage.change_to(plan, order)
             self._generations = generations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import socket
@@ -71,7 +72,7 @@ def test_a_journal_that_takes_nothing_is_not_waited_for(tmp_path: Path, capsys: 
 
 
 def test_the_journal_is_told_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with (tmp_path / "log").open("wb") as stream:
+    with (tmp_path / "log").open("w") as stream:
         found = os.fstat(stream.fileno())
         for text, expected in (
             (f"{found.st_dev}:{found.st_ino}", True),
@@ -79,7 +80,8 @@ def test_the_journal_is_told_from_a_file(tmp_path: Path, monkeypatch: pytest.Mon
             ("", False),
         ):
             monkeypatch.setenv("JOURNAL_STREAM", text)
-            assert journal.is_journal(stream.fileno()) is expected
+            assert not journal.is_journal(io.StringIO())
+            assert journal.is_journal(stream) is expected
 
 
 async def test_a_nodes_trouble_is_logged_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
