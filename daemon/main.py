@@ -85,6 +85,7 @@ def _session(settings: Settings, clock: str) -> Session:
         clock=kind or "internal",
         pacing="" if kind else clock,
         realtime_priority=settings.engine.realtime_priority,
+        latency_compensation=settings.engine.latency_compensation,
         media=media_roots(settings.media),
     )
 

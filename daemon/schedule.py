@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -41,12 +42,14 @@ from .receipt import Receipt
 if TYPE_CHECKING:
     from .session import Session
 
+log = logging.getLogger(__name__)
+
 FARTHEST_S = 3600.0  # beyond an hour nobody knows what the graph will look like; a calendar is another program's task
 MOST_WAITING = 256  # a show's cues for an hour; they take a quarter of the engine's queue at most
 LEAD_S = 1.0  # this thread may be held up for nearly so long without any of them being late
 # One that is nearer than this is not taken back: to be worked out again takes some ms, and a busy machine may hold this
 # thread up as long again.
-MARGIN_S = 0.025
+MARGIN_S = 0.05
 MARGIN_TIMES = 4  # of what working out took lately, where that is more
 NEVER = 1 << 62  # a frame that no engine reaches
 
@@ -263,6 +266,10 @@ class Schedule:
         except Refusal as refusal:
             if not self._handed:  # else it may hold yet, if one before it does not come to pass
                 self._end(timed, refusal)
+            return
+        except Exception:
+            log.exception("transaction %d could not be worked out", timed.id)
+            self._end(timed, Refusal("internal_error", "Internal error"))
             return
         self._working_s = time.perf_counter() - began
         self._waiting.remove(timed)

@@ -22,17 +22,19 @@ from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
+from .engine.latency import Latencies
 from .engine.parts import Order, Outside, Part, Settings
 from .engine.stage import Stage
 from .entry import Kind
 from .event_names import EventName
 from .events import Hub
+from .graph.alignment import align
 from .graph.changes import changes
 from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
-from .graph.plan import PlanNode, make_plan, pacer
+from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
@@ -42,7 +44,7 @@ from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import OutsideType, load_catalogue
 from .node_states import States
 from .node_trial import try_node
-from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, draft_of, work_out
+from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, compensations, draft_of, work_out
 from .presence import Presence
 from .problems import Refusal
 from .receipt import Receipt
@@ -73,6 +75,7 @@ class Session:
         media: MediaRoots | None = None,
         pacing: str = "",
         offline: bool = False,
+        latency_compensation: bool = True,
     ) -> None:
         """`pacing` names the node whose sound card is the clock, "auto": the first that can be, "": none. `offline`: no
         sound card is opened."""
@@ -92,6 +95,8 @@ class Session:
         self._make_card = None if offline else functools.partial(Card, realtime_priority=realtime_priority)
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
+        self._latencies = Latencies(sample_rate, block_frames)
+        self._compensates = latency_compensation
         self.schedule = Schedule(self)
         self.states = States(self)
         self.runtime = Runtime(self)
@@ -249,6 +254,13 @@ class Session:
         edits = edits_between(self.graph, wanted, self.catalogue)
         return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
 
+    def aligned(self, base: Plan, graph: Graph, previous: Plan) -> Plan:
+        """The plan of a graph with what compensates for latency, if that is wanted and needed."""
+        if base is previous.base:
+            return previous
+        latency = lambda node: self._latencies.of(node, graph.nodes[node.id].config)  # noqa: E731
+        return align(base, latency, previous, self._compensates)
+
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
 
@@ -332,7 +344,7 @@ class Session:
     def renew_outside(self) -> None:
         """Gives every node with an outside a fresh one: the old ones ended when the engine stopped."""
         generations = dict(self._generations)
-        for node in self.stage.plan.nodes.values():
+        for node in self.stage.plan.base.nodes.values():
             part = self.stage.parts[node]
             if part.outside is not None and part.started:
                 generations[node.id] = generations.get(node.id, 0) + 1
@@ -342,13 +354,15 @@ class Session:
     def _stage_whole(self, generations: dict[str, int], fade_frames: int, carried: Carried = NOTHING) -> None:
         """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
-        plan, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan)
+        base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
+        plan = self.aligned(base, self.graph, self.stage.plan)
         settings = {
             node: Settings(*flatten(node.spec, config), config)
-            for node in plan.nodes.values()
+            for node in base.nodes.values()
             if node not in self.stage.parts
             for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
         }
+        settings.update(compensations(plan, self.stage.parts))
         order = Order(settings, fade_frames, 0, states=carried.states, pacer=pacer(self.graph, plan, self.pacing))
         with self.schedule.aside():
             self.stage.change_to(plan, order)
@@ -392,8 +406,11 @@ class Session:
         self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
-        """Looks again when the next fade is over. While no blocks run, `Runtime` calls `sweep` itself."""
+        """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:
+        within one it would have to take back timed transactions, faster than blocks are run."""
         if self._sweep_timer or not self.stage.has_fades or self.runtime.state != "running":
+            return
+        if self.engine.clock == "step":
             return
         end = self.stage.next_end
         left = 0.0 if end is None else (end - self.engine.frame) / self.engine.sample_rate
@@ -404,6 +421,7 @@ class Session:
         if self._sweep_timer:
             self._sweep_timer.cancel()
             self._sweep_timer = None
+        self.stage.look_at_drains()
         if not self.stage.is_swept:
             try:
                 with self.schedule.aside():

@@ -97,7 +97,14 @@ class Ring:
         handle = lib.tz_ring_new(channels, frames, rate)
         self.handle = _made(handle, lib.tz_ring_release, f"a ring of {channels} x {frames}")
         self.channels = channels
-        self.capacity = 1 << (frames - 1).bit_length()
+
+    @property
+    def capacity(self) -> int:
+        return int(lib.tz_ring_capacity(self.handle))
+
+    def resize(self, frames: int, *, writes: bool) -> bool:
+        """Other memory while both sides are at work; False: there is none. `writes`: which side the caller is."""
+        return bool(lib.tz_ring_resize(self.handle, frames, writes) == lib.TZ_OK)
 
     def write(self, block: Samples) -> int:
         """Puts in what fits of a (channels, frames) block of float32; the number of frames taken."""
@@ -199,8 +206,12 @@ class CoreNode:
 
     @property
     def late(self) -> bool:
-        """Whether what comes in may come out when a fade is over that began at the same time."""
-        return bool(lib.tz_node_is_late(self.handle)) or self.latency > 0
+        """Whether what comes in may come out when a fade is long over that began at the same time."""
+        return bool(lib.tz_node_is_late(self.handle))
+
+    def reach(self, values: Sequence[float]) -> int:
+        """Frames that sound may spend in it, at these values, before it comes out again."""
+        return int(lib.tz_node_reach(self.handle, ffi.new("double[]", [*values, 0.0])))
 
     @property
     def faults(self) -> int:
@@ -225,6 +236,11 @@ class CoreLink:
     def __init__(self, sounding: bool) -> None:
         self.handle = _made(lib.tz_link_new(sounding), lib.tz_link_release, "a link")
         self.address = _address(self.handle)
+
+    @property
+    def let_go(self) -> bool:
+        """Whether one that drained fades by itself, or has."""
+        return bool(lib.tz_link_let_go(self.handle))
 
 
 class Route(NamedTuple):
@@ -284,8 +300,9 @@ class CoreCommit:
             "new settings",
         )
 
-    def fade(self, link: CoreLink, sounding: bool, frames: int) -> None:
-        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames), "a fade")
+    def fade(self, link: CoreLink, sounding: bool, frames: int, wait: int = 0) -> None:
+        """A fade that begins after `wait` frames."""
+        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames, wait), "a fade")
 
     def follow(self, link: CoreLink, leader: CoreLink) -> None:
         """A new link begins in the middle of another's fade."""
@@ -294,6 +311,11 @@ class CoreCommit:
     def pace(self, node: CoreNode | None) -> None:
         """The card behind a node becomes the engine's clock; None: the timer."""
         _check(lib.tz_commit_pace(self.handle, node.handle if node else ffi.NULL), "a change of clock")
+
+    def drain(self, link: CoreLink, quiet: int, limit: int, fade: int) -> None:
+        """The link sounds on until it has been inaudible for `quiet` frames, or `limit` have passed; then it fades."""
+        drain = ffi.new("struct tz_drain *", (quiet, limit, fade))
+        _check(lib.tz_commit_drain(self.handle, link.handle, drain), "a link that drains")
 
     def transfer(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` goes over to its successor, as far as the type can use it."""

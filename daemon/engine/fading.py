@@ -23,6 +23,7 @@ class Newcomer(NamedTuple):
     late: bool
     predecessor: PlanNode | None  # whose memory it takes over
     restored: bool = False  # it begins with a memory that was saved
+    empty: int = 0  # so many frames nothing but silence comes out, as its memory has yet to be filled
 
 
 class Fading(NamedTuple):

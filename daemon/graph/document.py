@@ -46,7 +46,7 @@ from .wording import flaw_in_text, shortened, spoken
 VERSION = 1
 KEYS = ("version", "name", "nodes", "connections")
 PASSED_OVER = frozenset({"revision"})
-PASSED_OVER_IN_NODES = frozenset({"state", "state_message", "detail", "ports", "latency"})
+PASSED_OVER_IN_NODES = frozenset({"state", "state_message", "detail", "ports", "latency", "latency_total"})
 
 
 class PlainPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -77,6 +77,8 @@ class Plan:
         self.by_connection = by_connection
         self.objects = frozenset(nodes.values())
         self.wires = wires
+        self.base: Plan = self  # the plan without what compensates for latency (alignment.py)
+        self.lateness: Mapping[str, int] = {}  # per node by how many frames its outputs are late, if any is
 
     def has(self, node: PlanNode) -> bool:
         """Whether this very object is in the plan."""

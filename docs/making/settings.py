@@ -25,6 +25,7 @@ MEANINGS: Mapping[str, str] = {
         "recorders allow, waiting for them; `step`: only when told to (`tonnetz step`)."
     ),
     "engine.realtime_priority": "Of the audio thread, where the system allows it.",
+    "engine.latency_compensation": "Whether sooner ways are held back where they meet later ones.",
     "doors.socket.path": "The control socket; `socket: false` is none.",
     "doors.socket.mode": "Permissions of the socket file, in octal: they say who gets in.",
     "doors.socket.group": "The socket file's group. Members of a group named here are operators.",

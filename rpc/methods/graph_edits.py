@@ -40,7 +40,8 @@ Config = Annotated[dict[str, Any], Meta(description="parameters by name; those l
 Bypass = Annotated[bool, Meta(description="whether the node is passed by")]
 ConnectionId = Annotated[str, Meta(max_length=256, description="a connection as source:target")]
 RemovalStrategy = Annotated[
-    Strategy, Meta(description="bridge joins what fed the node to what it fed; immediate does not fade")
+    Strategy,
+    Meta(description="drain lets it play out; bridge joins what fed it to what it fed; immediate does not fade"),
 ]
 ALONE = re.compile(r"edits\[0\](\.|: )?")  # the place of the only edit: whoever sent no list knows of none
 Name = Annotated[GraphName, Meta(description="what people call the graph")]

@@ -1,4 +1,5 @@
-"""What was measured, as a table that can be read at a glance. Goals are those of issues 3 and 5 of the project."""
+"""What was measured, as a table that can be read at a glance. Goals are those of issues 3 and 5 of the project; those
+of W2 and W3 are what its comparison with other programs proposes."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from .studio import Studio
 
 TYPES = ("tone", "gain", "gain", "mixer", "equalizer", "delay", "compressor", "channel_map", "null_output")
 STATELESS = ("gain", "gain", "mixer", "mixer", "channel_map")
-STRATEGIES: tuple[Strategy, ...] = ("fade", "immediate", "bridge")
+STRATEGIES: tuple[Strategy, ...] = ("fade", "immediate", "drain", "bridge")
 FADES_MS = (None, 0.0, 1.0, 5.0, 30.0)
 
 
