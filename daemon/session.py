@@ -23,6 +23,7 @@ from .endpoints.trial import Trial
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
 from .engine.latency import Latencies
+from .engine.news import trouble_told_by
 from .engine.parts import Order, Outside, Part, Settings
 from .engine.stage import Stage
 from .entry import Kind
@@ -383,27 +384,14 @@ class Session:
         self.schedule_sweep()
 
     def _hear(self, event: EngineEvent) -> None:
-        match event.kind:
-            case "adopted":
-                self.schedule.enter_until(event.id)
-                tell = self._to_tell.pop(self.stage.adopted(event), None)
-                if tell:
-                    tell(event.frame)
-            case "fault":
-                node_id = self.stage.node_of(event.id)
-                self._log(
-                    f"{node_id} gave out NaN or infinity: muted and reset, {event.value:.0f} blocks so far", event
-                )
-            case "gap":
-                self._log(f"The audio thread was held up: {event.value:.0f} frames of time passed unplayed", event)
-            case "stepped_down":
-                self._log(
-                    "The audio thread hogged its core and gave up its real-time priority until the next start", event
-                )
-
-    def _log(self, message: str, event: EngineEvent) -> None:
-        log.warning("%s (frame %d)", message, event.frame)
-        self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
+        if event.kind == "adopted":
+            self.schedule.enter_until(event.id)
+            tell = self._to_tell.pop(self.stage.adopted(event), None)
+            if tell:
+                tell(event.frame)
+        elif message := trouble_told_by(event, self.stage.node_of):
+            log.warning("%s (frame %d)", message, event.frame)
+            self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
         """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:
