@@ -13,15 +13,17 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .caller import Caller
+from .carried import NOTHING, Carried
 from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent
 from .engine.latency import Latencies
+from .engine.news import trouble_told_by
 from .engine.parts import Order, Outside, Part, Settings
 from .engine.ring import Ring
 from .engine.stage import Stage
@@ -49,7 +51,10 @@ from .problems import Refusal
 from .receipt import Receipt
 from .runtime import Runtime
 from .schedule import Schedule
-from .view import state_of, troubles, view
+from .view import node_view, state_of, troubles, view
+
+if TYPE_CHECKING:
+    from .reloading import Configuration
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +101,7 @@ class Session:
         self.schedule = Schedule(self)
         self.states = States(self)
         self.runtime = Runtime(self)
+        self.configuration: Configuration | None = None  # that can be read again; none for those who made us without
         self.devices = Devices(self)
         self._generations: Mapping[str, int] = {}
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
@@ -118,6 +124,10 @@ class Session:
     def view(self) -> dict[str, Any]:
         """The graph with what is known of its nodes (daemon/view.py)."""
         return view(self)
+
+    def node_view(self, node_id: str) -> dict[str, Any] | None:
+        """One node as the graph's view has it; None where there is none."""
+        return node_view(self, node_id)
 
     def troubles(self) -> list[dict[str, str]]:
         """The nodes that neither run nor are bypassed on purpose."""
@@ -234,10 +244,10 @@ class Session:
             self._go_on_from(worked)
         self.hear_engine()
 
-    def resume(self, graph: Graph, revision: int) -> None:
-        """Begins with a graph that is right and was stored as this revision."""
+    def resume(self, graph: Graph, revision: int, carried: Carried = NOTHING) -> None:
+        """Begins with a graph that is right and was stored as this revision. Unfit where a state does not fit."""
         self.graph, self.revision = graph, revision
-        self._stage_whole({}, self.frames(DEFAULT_FADE_MS))
+        self._stage_whole({}, self.frames(DEFAULT_FADE_MS), carried)
 
     async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
@@ -335,7 +345,7 @@ class Session:
         if generations != self._generations:
             self._stage_whole(generations, fade_frames=0)
 
-    def _stage_whole(self, generations: dict[str, int], fade_frames: int) -> None:
+    def _stage_whole(self, generations: dict[str, int], fade_frames: int, carried: Carried = NOTHING) -> None:
         """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
         base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
@@ -344,10 +354,10 @@ class Session:
             node: Settings(*flatten(node.spec, config), config)
             for node in base.nodes.values()
             if node not in self.stage.parts
-            for config in (self.graph.nodes[node.id].config,)
+            for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
         }
         settings.update(compensations(plan, self.stage.parts))
-        order = Order(settings, fade_frames, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
+        order = Order(settings, fade_frames, 0, states=carried.states, pacer=pacer(self.graph, plan, self.pacing))
         with self.schedule.aside():
             self.stage.change_to(plan, order)
             self._generations = generations
@@ -367,27 +377,14 @@ class Session:
         self.schedule_sweep()
 
     def _hear(self, event: EngineEvent) -> None:
-        match event.kind:
-            case "adopted":
-                self.schedule.enter_until(event.id)
-                tell = self._to_tell.pop(self.stage.adopted(event), None)
-                if tell:
-                    tell(event.frame)
-            case "fault":
-                node_id = self.stage.node_of(event.id)
-                self._log(
-                    f"{node_id} gave out NaN or infinity: muted and reset, {event.value:.0f} blocks so far", event
-                )
-            case "gap":
-                self._log(f"The audio thread was held up: {event.value:.0f} frames of time passed unplayed", event)
-            case "stepped_down":
-                self._log(
-                    "The audio thread hogged its core and gave up its real-time priority until the next start", event
-                )
-
-    def _log(self, message: str, event: EngineEvent) -> None:
-        log.warning("%s (frame %d)", message, event.frame)
-        self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
+        if event.kind == "adopted":
+            self.schedule.enter_until(event.id)
+            tell = self._to_tell.pop(self.stage.adopted(event), None)
+            if tell:
+                tell(event.frame)
+        elif message := trouble_told_by(event, self.stage.node_of):
+            log.warning("%s (frame %d)", message, event.frame)
+            self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
         """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:
