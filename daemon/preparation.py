@@ -19,7 +19,7 @@ from .engine.node_state import Unfit
 from .engine.parts import Order, Part, Settings
 from .engine.scene import Prepared, Scene
 from .entry import Kind
-from .graph.alignment import COMPENSATION
+from .graph.alignment import COMPENSATION, align
 from .graph.config import flatten
 from .graph.edits import AddNode, AnyEdit
 from .graph.model import Graph
@@ -122,6 +122,15 @@ def _unfit(draft: Draft, unfit: Unfit) -> Refusal:
     return refuse("invalid_config", [Problem("unfit_state", unfit.message, place)])
 
 
+def aligned(session: Session, base: Plan, graph: Graph, previous: Plan) -> Plan:
+    """The plan of a graph with what compensates for latency, if that is wanted and needed."""
+    if base is previous.base:
+        return previous
+    return align(
+        base, lambda node: session.latencies.of(node, graph.nodes[node.id].config), previous, session.compensates
+    )
+
+
 def compensations(plan: Plan, parts: Collection[PlanNode]) -> dict[PlanNode, Settings]:
     """What those nodes of a plan are set to that compensate for latency and have yet to be made."""
     found = {}
@@ -191,7 +200,7 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
     base, problems = make_plan(graph, session.catalogue, channels, draft.generations, before.base, touched, anew)
     if problems:
         raise refuse("invalid_graph", problems)
-    plan = session.aligned(base, graph, before)
+    plan = aligned(session, base, graph, before)
     settings = {}
     for node_id in touched:
         node, old = graph.nodes[node_id], standing.graph.nodes.get(node_id)

@@ -13,27 +13,29 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .caller import Caller
+from .carried import NOTHING, Carried
 from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
 from .engine.card import Card
-from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
+from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent
 from .engine.latency import Latencies
+from .engine.news import trouble_told_by
 from .engine.parts import Order, Outside, Part, Settings
+from .engine.ring import Ring
 from .engine.stage import Stage
 from .entry import Kind
 from .event_names import EventName
 from .events import Hub
-from .graph.alignment import align
 from .graph.changes import changes
 from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
-from .graph.plan import Plan, PlanNode, make_plan, pacer
+from .graph.plan import PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
@@ -43,13 +45,16 @@ from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import OutsideType, load_catalogue
 from .node_states import States
 from .node_trial import try_node
-from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, compensations, draft_of, work_out
+from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, aligned, compensations, draft_of, work_out
 from .presence import Presence
 from .problems import Refusal
 from .receipt import Receipt
 from .runtime import Runtime
 from .schedule import Schedule
-from .view import state_of, troubles, view
+from .view import node_view, state_of, troubles, view
+
+if TYPE_CHECKING:
+    from .reloading import Configuration
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +96,12 @@ class Session:
         self._make_card = None if offline else functools.partial(Card, realtime_priority=realtime_priority)
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
-        self._latencies = Latencies(sample_rate, block_frames)
-        self._compensates = latency_compensation
+        self.latencies = Latencies(sample_rate, block_frames)
+        self.compensates = latency_compensation
         self.schedule = Schedule(self)
         self.states = States(self)
         self.runtime = Runtime(self)
+        self.configuration: Configuration | None = None  # that can be read again; none for those who made us without
         self.devices = Devices(self)
         self._generations: Mapping[str, int] = {}
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
@@ -118,6 +124,10 @@ class Session:
     def view(self) -> dict[str, Any]:
         """The graph with what is known of its nodes (daemon/view.py)."""
         return view(self)
+
+    def node_view(self, node_id: str) -> dict[str, Any] | None:
+        """One node as the graph's view has it; None where there is none."""
+        return node_view(self, node_id)
 
     def troubles(self) -> list[dict[str, str]]:
         """The nodes that neither run nor are bypassed on purpose."""
@@ -234,23 +244,16 @@ class Session:
             self._go_on_from(worked)
         self.hear_engine()
 
-    def resume(self, graph: Graph, revision: int) -> None:
-        """Begins with a graph that is right and was stored as this revision."""
+    def resume(self, graph: Graph, revision: int, carried: Carried = NOTHING) -> None:
+        """Begins with a graph that is right and was stored as this revision. Unfit where a state does not fit."""
         self.graph, self.revision = graph, revision
-        self._stage_whole({}, self.frames(DEFAULT_FADE_MS))
+        self._stage_whole({}, self.frames(DEFAULT_FADE_MS), carried)
 
     async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
         return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
-
-    def aligned(self, base: Plan, graph: Graph, previous: Plan) -> Plan:
-        """The plan of a graph with what compensates for latency, if that is wanted and needed."""
-        if base is previous.base:
-            return previous
-        latency = lambda node: self._latencies.of(node, graph.nodes[node.id].config)  # noqa: E731
-        return align(base, latency, previous, self._compensates)
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
@@ -342,19 +345,19 @@ class Session:
         if generations != self._generations:
             self._stage_whole(generations, fade_frames=0)
 
-    def _stage_whole(self, generations: dict[str, int], fade_frames: int) -> None:
+    def _stage_whole(self, generations: dict[str, int], fade_frames: int, carried: Carried = NOTHING) -> None:
         """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
         base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
-        plan = self.aligned(base, self.graph, self.stage.plan)
+        plan = aligned(self, base, self.graph, self.stage.plan)
         settings = {
             node: Settings(*flatten(node.spec, config), config)
             for node in base.nodes.values()
             if node not in self.stage.parts
-            for config in (self.graph.nodes[node.id].config,)
+            for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
         }
         settings.update(compensations(plan, self.stage.parts))
-        order = Order(settings, fade_frames, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
+        order = Order(settings, fade_frames, 0, states=carried.states, pacer=pacer(self.graph, plan, self.pacing))
         with self.schedule.aside():
             self.stage.change_to(plan, order)
             self._generations = generations
@@ -374,27 +377,14 @@ class Session:
         self.schedule_sweep()
 
     def _hear(self, event: EngineEvent) -> None:
-        match event.kind:
-            case "adopted":
-                self.schedule.enter_until(event.id)
-                tell = self._to_tell.pop(self.stage.adopted(event), None)
-                if tell:
-                    tell(event.frame)
-            case "fault":
-                node_id = self.stage.node_of(event.id)
-                self._log(
-                    f"{node_id} gave out NaN or infinity: muted and reset, {event.value:.0f} blocks so far", event
-                )
-            case "gap":
-                self._log(f"The audio thread was held up: {event.value:.0f} frames of time passed unplayed", event)
-            case "stepped_down":
-                self._log(
-                    "The audio thread hogged its core and gave up its real-time priority until the next start", event
-                )
-
-    def _log(self, message: str, event: EngineEvent) -> None:
-        log.warning("%s (frame %d)", message, event.frame)
-        self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
+        if event.kind == "adopted":
+            self.schedule.enter_until(event.id)
+            tell = self._to_tell.pop(self.stage.adopted(event), None)
+            if tell:
+                tell(event.frame)
+        elif message := trouble_told_by(event, self.stage.node_of):
+            log.warning("%s (frame %d)", message, event.frame)
+            self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
         """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:

@@ -48,7 +48,8 @@ class HttpSettings(Section, frozen=True, kw_only=True):
 
 
 class DbusSettings(Section, frozen=True, kw_only=True):
-    bus: str = "system"  # system, session or an address
+    bus: str = "system"  # `system`, `session` or an address (`unix:path=…`)
+    group: str = ""  # empty: as at the socket
 
 
 class DoorSettings(Section, frozen=True, kw_only=True):

@@ -28,6 +28,12 @@ def view(session: Session) -> dict[str, Any]:
     }
 
 
+def node_view(session: Session, node_id: str) -> dict[str, Any] | None:
+    """One node as `view` has it; None where there is none."""
+    node = session.graph.nodes.get(node_id)
+    return None if node is None else _node(session, node, resolve_channels(session.graph, session.catalogue)[node_id])
+
+
 def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any]:
     spec = session.catalogue[node.type]
     part = session.stage.part(node.id)

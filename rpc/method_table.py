@@ -91,12 +91,14 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One row of the table."""
+    """One row of the table. `sets` is the part of a node (`label`) that it changes, for doors that show nodes as
+    objects: its `id` says which, and the new value is the parameter of the same name, or what the others tell of it."""
 
     name: str
     role: Role
     mutates: bool
     shell: Shell | None
+    sets: str | None
     function: Callable[..., Awaitable[Any]]
     parameters: tuple[Parameter, ...]
     struct: type[msgspec.Struct]
@@ -177,7 +179,7 @@ class MethodTable(dict[str, Method]):
     """Methods by name, in the order they were declared."""
 
     def method(
-        self, name: str, *, role: Role, mutates: bool = False, shell: Shell | None = None
+        self, name: str, *, role: Role, mutates: bool = False, shell: Shell | None = None, sets: str | None = None
     ) -> Callable[[Function], Function]:
         """Enter the decorated function as `name` (`noun.verb`); `role` is the least one that may call it.
 
@@ -187,7 +189,7 @@ class MethodTable(dict[str, Method]):
         def enter(function: Function) -> Function:
             if name in self:
                 raise TypeError(f"{name} is declared twice")
-            self[name] = declare(function, name, role, mutates, shell)
+            self[name] = declare(function, name, role, mutates, shell, sets)
             return function
 
         return enter
@@ -209,7 +211,12 @@ def load_methods() -> MethodTable:
 
 
 def declare(
-    function: Callable[..., Awaitable[Any]], name: str, role: Role, mutates: bool, shell: Shell | None
+    function: Callable[..., Awaitable[Any]],
+    name: str,
+    role: Role,
+    mutates: bool,
+    shell: Shell | None,
+    sets: str | None = None,
 ) -> Method:
     """A method from its function; TypeError where the declaration would make a poor door."""
 
@@ -253,6 +260,7 @@ def declare(
         role=role,
         mutates=mutates,
         shell=shell,
+        sets=sets,
         function=function,
         parameters=tuple(parameters),
         struct=struct,

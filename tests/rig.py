@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Ring, Route, catalogue_json
+from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Route, catalogue_json
 from tonnetz.daemon.engine.node_state import restore, state_of
+from tonnetz.daemon.engine.ring import Ring
 from tonnetz.daemon.graph.config import complete, flatten, structure_changed
 from tonnetz.daemon.graph.model import Connection, Graph, Node
 from tonnetz.daemon.graph.node_state import NodeState

@@ -23,7 +23,7 @@ from tonnetz.daemon.engine.core import build_profile, catalogue_json
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LONGEST_FILE = 420  # lines; a longer one holds two things
-PACKAGES = {"tonnetz.daemon": CHECKOUT / "daemon", "tonnetz.rpc": CHECKOUT / "rpc"}
+PACKAGES = {f"tonnetz.{name}": CHECKOUT / name for name in ("daemon", "rpc", "systemd")}
 SOURCES = sorted(path for root in PACKAGES.values() for path in root.rglob("*.py"))
 C_SOURCES = sorted(path for folder in ("csrc", "csrc/nodes") for path in (CHECKOUT / folder).glob("*.[ch]"))
 
@@ -233,7 +233,7 @@ def test_packages_are_listed_and_are_folders() -> None:
 
 
 def test_the_import_root_links_to_the_folders() -> None:
-    for name in ("daemon", "rpc"):
+    for name in ("daemon", "rpc", "systemd"):
         link = CHECKOUT / "csrc" / "tonnetz" / name
         assert link.is_symlink() and link.resolve() == CHECKOUT / name
 

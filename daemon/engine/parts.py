@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ..graph.node_state import NodeState
 from ..graph.plan import PlanNode, Wire
-from .core import CoreLink, CoreNode, Ring
+from .core import CoreLink, CoreNode
+from .ring import Ring
 
 
 class OutsideState(Protocol):

@@ -65,8 +65,7 @@ class Scene:
             for wire, cable in cables.items()
             if cable.is_over(frame)
         }
-        kept = {"pacer": self.pacer, "draining": self.draining, "relays": self.relays}
-        return self.changed(self.plan, {}, over, **kept)
+        return self.changed(self.plan, {}, over, pacer=self.pacer, draining=self.draining, relays=self.relays)
 
     def let_go(self, cables: Cables, draining: frozenset[Wire]) -> Scene:
         """With cables that have ceased to drain and fade now; `draining`: those that go on. What runs is the same."""

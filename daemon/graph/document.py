@@ -32,6 +32,7 @@ from .edits import (
     RenameNode,
     ReplaceNode,
     TypeName,
+    addition,
 )
 from .findings import Enough, Findings, told
 from .model import NAME_MAXIMUM, Connection, Graph, Node, Position
@@ -40,7 +41,6 @@ from .ports import ports
 from .rewiring import misfits
 from .rules import Limits, check, refusal, unknown_node, unknown_type
 from .spec import Catalogue
-from .verbs import addition
 from .wording import flaw_in_text, shortened, spoken
 
 VERSION = 1

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Position
+from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Node, Position
 
 NodeId = Annotated[str, Meta(pattern=NODE_ID_PATTERN, description="node id")]
 PortName = Annotated[
@@ -120,3 +120,15 @@ AnyEdit = (
     | BypassNode
     | RenameGraph
 )
+
+
+def addition(node: Node) -> AddNode:
+    """The edit that adds this node, as it is."""
+    return AddNode(
+        id=node.id,
+        type=node.type,
+        config=dict(node.config),
+        label=node.label,
+        position=node.position,
+        bypass=node.bypass,
+    )

@@ -138,6 +138,7 @@ async def disconnect(
     "graph.configure_node",
     role="operator",
     mutates=True,
+    sets="config",
     shell=Shell("set <id> <config:words>...", example="tonnetz set eq bands.1.gain_db=3 bands.1.q=0.8"),
 )
 async def configure_node(
@@ -160,6 +161,7 @@ async def configure_node(
     "graph.replace_node",
     role="operator",
     mutates=True,
+    sets="type",
     shell=Shell("replace <id> <type> [<config:words>...]", example="tonnetz replace eq gain gain_db=-3"),
 )
 async def replace_node(
@@ -183,6 +185,7 @@ async def replace_node(
     "graph.rename_node",
     role="operator",
     mutates=True,
+    sets="label",
     shell=Shell("rename <id> <label>", example="tonnetz rename eq 'Warm and near'"),
 )
 async def rename_node(
@@ -218,6 +221,7 @@ async def rename_graph(
     "graph.move_node",
     role="operator",
     mutates=True,
+    sets="position",
     shell=Shell("move <id> <x> <y>", example="tonnetz move eq 240 80"),
 )
 async def move_node(
@@ -237,6 +241,7 @@ async def move_node(
     "graph.bypass_node",
     role="operator",
     mutates=True,
+    sets="bypass",
     shell=Shell("bypass <id> [<bypass>]", example="tonnetz bypass eq off"),
 )
 async def bypass_node(

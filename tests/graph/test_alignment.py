@@ -23,7 +23,7 @@ def made(*wires: str, nodes: Mapping[str, PlanNode] | None = None) -> Plan:
         for name in (source, target):
             known.setdefault(name, PlanNode(name, SPEC, 0, channels, ()))
         found.append(Wire(known[source], 0, known[target], int(port or 0)))
-    return Plan(known, {"all": tuple(found)})
+    return Plan(known, {"all": tuple(found)}, frozenset(found))
 
 
 def aligned(plan: Plan, latencies: Mapping[str, int], previous: Plan = EMPTY, compensate: bool = True) -> Plan:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Ring, Route
+from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Route
+from tonnetz.daemon.engine.ring import Ring
 from tonnetz.daemon.graph.config import flatten
 
 from ..rig import RATE, Samples, catalogue, configured

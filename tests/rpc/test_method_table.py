@@ -265,7 +265,7 @@ def test_the_real_methods_are_all_there() -> None:
         "devices": {"list", "probe", "mixer"},
         "runtime": {"start", "stop", "pause", "step", "status", "performance", "meters"},
         "events": {"subscribe", "unsubscribe"},
-        "system": {"describe", "version", "health"},
+        "system": {"describe", "version", "health", "reload"},
         "rpc": {"discover"},
     } == {noun: {m.verb for m in table.values() if m.noun == noun} for noun in {m.noun for m in table.values()}}
 

@@ -384,7 +384,7 @@ def test_a_reader_that_has_seen_enough(daemon: Any) -> None:
         ("tonnetz connect hum.", {"hum.out"}),
         ("tonnetz add eq", {"equalizer"}),
         ("tonnetz rm hum --strategy ", {"fade", "immediate", "drain", "bridge"}),
-        ("tonnetz call system.", {"system.version", "system.describe", "system.health"}),
+        ("tonnetz call system.", {"system.version", "system.describe", "system.health", "system.reload"}),
         ("tonnetz devices ", {"mixer", "probe"}),
     ],
 )
