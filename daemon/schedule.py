@@ -67,6 +67,7 @@ class Timed:
     frame: int | None
     time_ns: int
     receipt: asyncio.Future[Receipt]
+    since: int = 0  # the revision at which it was asked for
     due: int | None = None  # its frame, once it is known
     late_s: float = 0.0  # behind its time of day when it was handed over
     worked: Worked | None = None  # handed to the engine
@@ -103,10 +104,7 @@ class Schedule:
             message = f"{MOST_WAITING} transactions wait for their time already; cancel some, or ask again later."
             raise refuse("unavailable", [Problem("limit", message, "at", {"limit": MOST_WAITING})])
         self._try(timed)
-        # What will keep it from holding came after now, unless somebody said otherwise.
-        base = self._session.revision if request.base_revision is None else request.base_revision
-        strict = request.strict and request.base_revision is not None
-        timed.request = replace(request, base_revision=base, strict=strict)
+        timed.since = self._session.revision
         timed.id = next(self._numbers)
         timed.receipt.add_done_callback(_retrieve)  # nobody may be listening any more
         self._waiting.append(timed)
@@ -277,7 +275,7 @@ class Schedule:
             session.submit(worked, due)
         except Refusal as refusal:
             if not self._handed:  # else it may hold yet, if one before it does not come to pass
-                self._end(timed, refusal)
+                self._end(timed, self._conflict(timed, refusal))
             return
         except Exception:
             log.exception("transaction %d could not be worked out", timed.id)
@@ -288,6 +286,16 @@ class Schedule:
         self._handed.append(timed)
         timed.worked, timed.due = worked, due
         session.let_begin(worked.prepared.made)
+
+    def _conflict(self, timed: Timed, refusal: Refusal) -> Refusal:
+        """It held when it was asked for: so what keeps it from holding came since."""
+        session = self._session
+        if refusal.name in ("conflict", "unavailable") or session.revision == timed.since:
+            return refusal
+        moved = f"The graph went from revision {timed.since} to {session.revision} meanwhile"
+        message = f"The edits no longer hold. {moved}. {refusal.message}"
+        changes = session.history.describe_since(timed.since, session.catalogue)
+        return Refusal("conflict", message, refusal.problems, revision=session.revision, changes=changes)
 
     def _call_back(self) -> None:
         """Takes back what waits in the engine, the last first. What is too near to be taken back counts as done."""

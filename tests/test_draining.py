@@ -169,7 +169,7 @@ async def test_a_player_plays_what_is_ready_and_fades_there(tmp_path: Path) -> N
     async with playing(tmp_path, wires=wires, sound=np.full(5 * RATE, 0.25, np.float32)) as made:
         await step(made, 20)
         await made.apply(drain("player"))
-        await step(made, 600, 50)
+        await step(made, 900, 50)
         assert on_stage(made) == {"tape"}
     heard = made.recordings["tape"][0]
     sounding = np.flatnonzero(heard)

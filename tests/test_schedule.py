@@ -166,6 +166,20 @@ async def test_what_no_longer_holds_is_a_conflict_and_changes_nothing(session: S
     assert (session.graph, session.revision, session.schedule.list()) == (graph, 2, [])
 
 
+async def test_it_means_what_it_would_mean_by_then(session: Session) -> None:
+    """A place in a list is counted in the list as it is by then, as if it were typed then; unless a revision is named."""
+    await now(session, AddNode(id="mix", type="mixer"))
+    louder = ConfigureNode(id="mix", config={"inputs": {"1": {"gain_db": -6.0}}})
+    asked = await ask(session, louder, at=10 * BLOCK)
+    named = await ask(session, louder, at=10 * BLOCK, base_revision=session.revision)
+    await now(session, ConfigureNode(id="mix", config={"inputs": [{}, {}, {"pan": 1.0}]}))
+    await session.runtime.step(20)
+    assert (await asked).frame == 10 * BLOCK
+    with pytest.raises(Refusal) as caught:
+        await named
+    assert caught.value.name == "conflict"
+
+
 async def test_what_holds_only_without_the_one_before_is_not_judged_too_early(session: Session) -> None:
     """With the removal ahead of it the second does not hold. The removal is cancelled; then it does."""
     removal = await ask(session, RemoveNode(id="level", strategy="bridge"), at=10 * BLOCK)
