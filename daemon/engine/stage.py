@@ -360,10 +360,10 @@ def _needed(plan: Plan, parts: Parts, cables: Cables) -> tuple[Parts, Cables]:
     heard: set[PlanNode] = set()
     feeds: dict[PlanNode, list[PlanNode]] = {}
     for wire, cable in cables.items():
-        if cable.turned_by:
+        if cable.turned_by and wire.target.is_sink:
+            heard |= {wire.source, wire.target}
+        elif cable.turned_by and wire.target in stays:
             heard.add(wire.source)
-            if wire.target.is_sink:
-                heard.add(wire.target)
         if wire.target not in stays:
             feeds.setdefault(wire.target, []).append(wire.source)
     look_at = list(heard)

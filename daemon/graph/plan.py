@@ -8,7 +8,7 @@ lives on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -68,7 +68,10 @@ class Plan:
     def __init__(self, nodes: Mapping[str, PlanNode], by_connection: Mapping[str, tuple[Wire, ...]]) -> None:
         self.nodes = nodes
         self.by_connection = by_connection
-        self.wires = frozenset(chain.from_iterable(by_connection.values()))
+        wires = list(chain.from_iterable(by_connection.values()))
+        self.wires = frozenset(wires)
+        if len(self.wires) < len(wires):
+            self.wires = _each_way(wires)
 
     def has(self, node: PlanNode) -> bool:
         """Whether this very object is in the plan."""
@@ -81,6 +84,12 @@ class Plan:
 
 
 EMPTY = Plan({}, {})
+
+
+def _each_way(wires: Iterable[Wire]) -> frozenset[Wire]:
+    """Where several connections lead from one output to one input, around bypassed nodes: each is another way."""
+    ways = Counter(wire._replace(way=0) for wire in wires)
+    return frozenset(wire._replace(way=way) for wire, count in ways.items() for way in range(count))
 
 
 def _counts(channels: NodeChannels) -> str:
