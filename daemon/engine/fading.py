@@ -39,8 +39,10 @@ def fading(plan: Plan, running: Mapping[Wire, bool], newcomers: Mapping[PlanNode
     at_once, ending = _successions(plan, running, newcomers)
     coming = {wire for wire in plan.wires if running.get(wire) is False}
     for wire in plan.wires - running.keys() - at_once:
-        into_new = wire.target in newcomers and not wire.target.is_sink
-        sounds = not newcomers[wire.target].late if into_new else wire.source in fresh
+        newcomer = None if wire.target.is_sink else newcomers.get(wire.target)
+        sounds = wire.source in fresh if newcomer is None else not newcomer.late
+        if newcomer and newcomer.predecessor and running.get(wire._replace(target=newcomer.predecessor)) is False:
+            sounds = False  # what led there before was on its way out: it turns round
         (at_once if sounds else coming).add(wire)
     going = {
         wire

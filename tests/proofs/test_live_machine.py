@@ -12,9 +12,9 @@ import random
 
 import pytest
 
-from tonnetz.daemon.graph.edits import AddNode, Connect, Disconnect, RemoveNode
+from tonnetz.daemon.graph.edits import AddNode, ConfigureNode, Connect, Disconnect, RemoveNode
 
-from .live_machine import Listen, Machine, Step, Story, Transaction, Undo
+from .live_machine import GoOn, Listen, Machine, Step, Story, Transaction, Undo
 from .shortening import failure, shortened
 
 STORIES = int(os.environ.get("TONNETZ_STORIES", "60"))
@@ -48,6 +48,27 @@ WENT_WRONG: dict[str, list[Step]] = {
         ),
         Listen(),
         Transaction((Disconnect(source="a.out", target="c.in"),)),
+        Listen(),
+    ],
+    "what fades out when another object takes the place of its target is heard if it comes back at that moment": [
+        Transaction(
+            (
+                SOURCE,
+                AddNode(type="equalizer", id="b"),
+                AddNode(type="ear", id="c", config={"channels": 2}),
+                Connect(source="a.out", target="b.in"),
+                Connect(source="b.out", target="c.in"),
+            ),
+            fade_ms=0.0,
+        ),
+        Transaction((Disconnect(source="a.out", target="b.in"),)),
+        GoOn(1),
+        Transaction(
+            (
+                ConfigureNode(id="b", config={"bands": [{}]}),
+                Connect(source="a.out", target="b.in"),
+            )
+        ),
         Listen(),
     ],
     "a node that feeds itself may be bridged in the same transaction": [
