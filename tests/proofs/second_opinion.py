@@ -233,9 +233,10 @@ class Opinion:
             _, _, target, input_ = wire.ends
             if not fits(given, taken):
                 return True
-            if self.nodes[target].ports("input")[input_].rule == "connected":
-                mixed = max(widths[f"{target}.{port}"] for port in self.nodes[target].ports("output"))
-                if mixed > 2 and not fits(given, mixed):
+            if self.nodes[target].ports("input")[input_].rule == "connected":  # it goes into a mix, if there is one
+                outputs = self.nodes[target].ports("output")
+                mixes = [widths[f"{target}.{port}"] for port, spec in outputs.items() if spec.rule == "widest"]
+                if max(mixes, default=0) > 2 and not fits(given, max(mixes)):
                     return True
         return False
 
