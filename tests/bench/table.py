@@ -1,4 +1,4 @@
-"""What was measured, as a table that can be read at a glance. Goals are those of issue 3 of the project."""
+"""What was measured, as a table that can be read at a glance. Goals are those of issues 3 and 4 of the project."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ def lines(results: dict[str, Any]) -> list[str]:
     idle = results["idle"]
     cells = ["", "", "", f"{idle['percent']:.2f} %", _goal(idle, f"< {IDLE_GOAL_PERCENT} %")]
     shown += _section("At rest", ["", "", "", "CPU", "goal"], [(idle["name"], cells)])
+    columns = ["", "", "over", "residual", "goal"]
+    shown += _section("Click residual of edits, dBFS (997 Hz at -6 dBFS)", columns, map(_clicks, results["clicks"]))
     return shown
 
 
@@ -63,6 +65,13 @@ def _edits(row: dict[str, Any]) -> tuple[str, list[str]]:
 def _applied(row: dict[str, Any]) -> tuple[str, list[str]]:
     numbers = [f"{row[key]:.1f}" for key in ("p50_ms", "p99_ms", "p50_blocks", "p99_blocks")]
     return row["name"], [*numbers, _goal(row, f"p99 ≤ {APPLIED_GOAL_MS:.1f} ms")]
+
+
+def _clicks(row: dict[str, Any]) -> tuple[str, list[str]]:
+    over = f"+{row['over_db']:.1f} dB" if row["over_db"] else ""
+    residual = f"{row['residual_db']:.1f}" if row["residual_db"] > -150 else "none"  # less than floats are worth
+    reason = "" if row["met"] else f": {row['reason']}"
+    return row["worst"], ["", "", over, residual, _goal(row, f"≤ {row['goal']:.0f}") + reason]
 
 
 def _goal(row: dict[str, Any], wording: str) -> str:
