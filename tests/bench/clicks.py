@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..proofs.click import GOAL_DB, residual
@@ -33,7 +34,7 @@ def clicks(every: int) -> list[dict[str, Any]]:
 
 
 def _kind(name: str) -> str:
-    """`equalizer: bands[0].q: 1 → 40` is of the kind `equalizer: bands[0].q`, and `bypass: delay` of the kind `bypass`."""
+    """`equalizer: bands[0].q: 1 → 40` is of the kind `equalizer: bands.q`, and `bypass: delay` of the kind `bypass`."""
     kind, _, rest = name.partition(": ")
     parameter, _, change = rest.rpartition(": ")
-    return f"{kind}: {parameter}" if change and parameter else kind
+    return re.sub(r"\[\d+\]", "", f"{kind}: {parameter}") if change and parameter else kind

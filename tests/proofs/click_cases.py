@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple, get_args
@@ -38,7 +39,7 @@ LIVELY: dict[str, dict[str, Any]] = {
 class Bound(NamedTuple):
     """What is promised of some cases, and why it is less than of the others. `steps`: whether the steps of noise are bounded."""
 
-    begin: str  # of the names of those cases
+    names: str  # how the names of those cases begin, as a pattern
     db: float
     reason: str
     steps: bool = True
@@ -49,20 +50,19 @@ BOUNDS = (
     Bound(
         "change places with a gain: delay", GOAL_DB, "what is in the delay has not been through the gain", steps=False
     ),
+    Bound("tone: frequency", 0.0, "the sine itself goes to where it is listened for"),
     Bound("remove, immediate", -20, "it asks for a cut", steps=False),
     Bound(
-        "equalizer: bands[0].frequency",
-        -40,
-        "a resonance is dragged over up to nine octaves in 20 ms: that is modulation, however smooth",
-        steps=False,
+        r"equalizer: bands.*frequency", -40, "up to nine octaves in 20 ms are modulation, however smooth", steps=False
     ),
-    Bound("equalizer: bands[0].gain_db: 9 → -30", -74, "39 dB within 20 ms, and the width goes with it"),
-    Bound("equalizer: bands[0].q: 1 → 0.1", -71, "the band becomes ten times as wide within 20 ms"),
+    Bound(r"equalizer: bands.*gain_db: 9 → -30", -74, "39 dB in 20 ms, and the width goes with them"),
+    Bound(r"equalizer: bands.*q: .* → 0.1", -71, "several times as wide within 20 ms", steps=False),
+    Bound(r"equalizer: bands.*slope_db_oct", -67, "the sections that join ring up"),
 )
 
 
 def bound(name: str) -> Bound:
-    return next((bound for bound in BOUNDS if name.startswith(bound.begin)), Bound("", GOAL_DB, ""))
+    return next((bound for bound in BOUNDS if re.match(bound.names, name)), Bound("", GOAL_DB, ""))
 
 
 def all_cases() -> list[Case]:
@@ -144,9 +144,10 @@ def _others(spec: NodeSpec, parameter: ParameterSpec, config: Mapping[str, Any])
     if parameter.kind == "list":
         yield f"{parameter.name}: one less", now[:-1]
         yield f"{parameter.name}: one more", [*now, {}]
-        for inner in parameter.fields:
-            for told, value in _others(spec, inner, now[0]):
-                yield f"{parameter.name}[0].{told}", {"0": {inner.name: value}}
+        for number, record in enumerate(now):
+            for inner in parameter.fields:
+                for told, value in _others(spec, inner, record):
+                    yield f"{parameter.name}[{number}].{told}", {str(number): {inner.name: value}}
     elif parameter.kind == "matrix":
         width, height = config[parameter.columns], config[parameter.rows]
         yield f"{parameter.name}: off", [[None] * width] * height
@@ -181,7 +182,13 @@ def _case(spec: NodeSpec, config: Mapping[str, Any], name: str, change: Mapping[
     if spec.category == "source":  # it is the sound
         edits = (ConfigureNode(id="a", config=dict(change)),)
         return Case(name, chain("a", "z"), edits, {key: value for key, value in config.items() if key not in SINE})
-    first = next(port.name for port in spec.ports if port.direction == "input").replace("#", "1")
+    first = next(port for port in spec.ports if port.direction == "input")
+    fed = [
+        first.name.replace("#", str(number + 1)) for number in range(len(config[first.repeat]) if first.repeat else 1)
+    ]
     node = AddNode(type=spec.type, id="b", config=dict(config))
-    wires = (Connect(source="a.out", target=f"b.{first}"), *chain("b", "z"))
-    return Case(name, (node, *wires), (ConfigureNode(id="b", config=dict(change)),))
+    wires = (*(Connect(source="a.out", target=f"b.{port}") for port in fed), *chain("b", "z"))
+    source = {"channels": 1} if first.rule == "connected" else {}  # what is placed says more than what is balanced
+    left = len(change[first.repeat]) if isinstance(change.get(first.repeat), list) else len(fed)
+    gone = [Disconnect(source="a.out", target=f"b.{port}") for port in fed[left:]]
+    return Case(name, (node, *wires), (*gone, ConfigureNode(id="b", config=dict(change))), source)
