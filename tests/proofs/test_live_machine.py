@@ -81,6 +81,10 @@ WENT_WRONG: dict[str, list[Step]] = {
                 Connect(source="b.out", target="b.in_2"),
                 Connect(source="b.out", target="c.in"),
                 RemoveNode(id="b", strategy="bridge"),
+                AddNode(type="compressor", id="d"),
+                Connect(source="d.gain_reduction_db", target="d.in"),
+                Connect(source="d.out", target="c.in"),
+                RemoveNode(id="d", strategy="bridge"),
             )
         ),
         Listen(),
