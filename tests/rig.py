@@ -225,6 +225,12 @@ def impulse(frames: int, channels: int = 1, at: int = 0) -> Samples:
     return sound
 
 
+def gently(way: Any) -> NDArray[np.float64]:
+    """How far a glide from rest to rest has come when so much of its time is over, 0 … 1."""
+    passed = np.clip(np.asarray(way, np.float64), 0, 1)
+    return passed**2 * (3 - 2 * passed)
+
+
 # ---- Measures ------------------------------------------------------------------------------------------------------
 
 

@@ -63,12 +63,14 @@ struct settings {
 
 struct state {
 	uint32_t channels, key_channels; /* of in, of sidechain */
+	uint32_t own_frames;
 	struct tz_glide glide;
 	struct tz_ramp value[VALUES];
 	float keep, attack, release;
 	double reduction;   /* dB, 0 or below; a long release moves it by less than a float can say */
 	uint32_t ahead;     /* frames of look-ahead */
 	uint32_t position;  /* of the oldest frame in the lines */
+	uint32_t arriving;  /* frames that are still to come in gently, since nothing is known of what was before them */
 	uint32_t envelopes;
 	float *envelope;    /* one per channel of in or sidechain */
 	float *line;        /* look-ahead: `ahead` frames per channel */
@@ -128,6 +130,7 @@ static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
 	const float way = tz_way(&state->glide, state->glide.left);
 	for (uint32_t n = 0; n < VALUES; n++)
 		tz_ramp_to(&state->value[n], way, settings->value[n]);
+	state->own_frames = settings->own_frames;
 	state->keep = settings->keep;
 	state->attack = settings->attack;
 	state->release = settings->release;
@@ -151,23 +154,36 @@ static void reset(void *block)
 	struct state *state = block;
 	state->glide.left = 0;
 	state->reduction = 0.0;
-	state->position = 0;
+	state->position = state->arriving = 0;
 	memset(state->envelope, 0, (state->envelopes + (size_t)state->ahead * state->channels) * sizeof(float));
+}
+
+/* How loud a frame comes in with so many of `own_frames` to go. */
+TZ_INLINE float arrival(const struct state *state, uint32_t left)
+{
+	return 1.0f - tz_smooth((float)(int32_t)left / (float)(int32_t)state->own_frames);
 }
 
 static void transfer(void *block, const void *predecessor)
 {
 	struct state *state = block;
 	const struct state *old = predecessor;
+	const uint32_t known = tz_least(state->ahead, old->ahead);
+	/* One that looks further ahead needs more than its predecessor kept: after that silence, what there is comes in gently. */
+	const uint32_t gentle = state->ahead > old->ahead ? state->own_frames : 0;
 	state->reduction = old->reduction;
 	for (uint32_t channel = 0; channel < state->envelopes; channel++)
 		state->envelope[channel] = old->envelope[tz_least(channel, old->envelopes - 1)];
 	for (uint32_t channel = 0; channel < state->channels; channel++) {
 		float *line = state->line + (size_t)channel * state->ahead;
 		const float *old_line = old->line + (size_t)tz_least(channel, old->channels - 1) * old->ahead;
-		for (uint32_t age = 1; age <= tz_least(state->ahead, old->ahead); age++)
-			line[(state->position + state->ahead - age) % state->ahead] = old_line[(old->position + old->ahead - age) % old->ahead];
+		for (uint32_t age = 1; age <= known; age++) {
+			const uint32_t since = known - age;
+			const float sound = old_line[(old->position + old->ahead - age) % old->ahead];
+			line[(state->position + state->ahead - age) % state->ahead] = since < gentle ? sound * arrival(state, gentle - since) : sound;
+		}
 	}
+	state->arriving = gentle > 0 ? gentle - tz_least(gentle, known) : old->arriving;
 }
 
 static uint32_t fields(void *block, struct tz_field *field)
@@ -309,6 +325,13 @@ TZ_INLINE void smooth(const uint32_t count, const struct tz_member *members, uin
 		((struct state *)members[m].state)->reduction = now[m];
 }
 
+TZ_INLINE const float *arrive(const struct state *state, const float *in, float *restrict gentle, uint32_t frames)
+{
+	for (uint32_t frame = 0; frame < frames; frame++)
+		gentle[frame] = in[frame] * (frame < state->arriving ? arrival(state, state->arriving - frame) : 1.0f);
+	return gentle;
+}
+
 /* Exchanges a channel's newest frames for its oldest in the look-ahead. */
 TZ_INLINE const float *look_ahead(const struct state *state, const float *in, uint32_t channel, float *restrict late, uint32_t frames)
 {
@@ -330,19 +353,21 @@ TZ_INLINE void turn_down(const struct tz_member *member, uint32_t first, const f
 {
 	struct state *state = member->state;
 	const float *restrict reduction = member->out[GAIN_REDUCTION_DB][0] + first;
-	piece factor, late;
+	piece factor, late, gentle;
 	for (uint32_t frame = 0; frame < frames; frame++) {
 		const float wet = value_at(state, WET, way, frame);
 		const float compressed = tz_exp2f(0.16609640f * (reduction[frame] + value_at(state, MAKEUP, way, frame)));
 		factor[frame] = wet * compressed + (1.0f - wet);
 	}
 	for (uint32_t channel = 0; channel < state->channels; channel++) {
-		const float *sound = look_ahead(state, member->in[IN][channel] + first, channel, late, frames);
+		const float *in = state->arriving > 0 ? arrive(state, member->in[IN][channel] + first, gentle, frames) : member->in[IN][channel] + first;
+		const float *sound = look_ahead(state, in, channel, late, frames);
 		float *restrict out = member->out[OUT][channel] + first;
 		for (uint32_t frame = 0; frame < frames; frame++)
 			out[frame] = sound[frame] * factor[frame];
 	}
 	state->position = state->ahead > 0 ? (state->position + frames) % state->ahead : 0;
+	state->arriving -= tz_least(frames, state->arriving);
 	state->glide.left -= tz_least(frames, state->glide.left);
 }
 

@@ -212,7 +212,7 @@ TZ_INLINE void plot(const struct state *state, struct course *course, uint32_t f
 		course->mix[frame] = tz_ramp_at(&state->mix, way);
 	}
 	for (uint32_t frame = 0; frame < frames; frame++)
-		course->fade[frame] = state->time.glide.left > 0 ? tz_smooth(tz_way(&state->time.glide, state->time.glide.left - 1 - frame)) : 0.0f;
+		course->fade[frame] = state->time.glide.left > 0 ? tz_way(&state->time.glide, state->time.glide.left - 1 - frame) : 0.0f;
 }
 
 /* Frames that lie in one piece wherever they are read or written; returns how many that were. */

@@ -104,7 +104,7 @@ static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
 {
 	struct state *state = block;
 	const struct settings *settings = new_settings;
-	const float way = tz_smooth(tz_way(&state->glide, state->glide.left));
+	const float way = tz_way(&state->glide, state->glide.left);
 	tz_ramp_to(&state->factor, way, settings->factor);
 	for (uint32_t n = 0; n < state->slots; n++) {
 		struct slot *slot = &state->slot[n];
@@ -201,7 +201,7 @@ TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, 
 {
 	float way[TZ_PIECE];
 	for (uint32_t frame = 0; frame < frames; frame++)
-		way[frame] = tz_smooth(tz_way(&state->glide, state->glide.left - 1 - frame));
+		way[frame] = tz_way(&state->glide, state->glide.left - 1 - frame);
 	for (uint32_t channel = 0; channel < state->channels; channel++)
 		memcpy(member->out[0][channel] + first, member->in[0][channel] + first, frames * sizeof(float));
 	for (uint32_t n = 0; n < state->slots; n++) {

@@ -131,10 +131,10 @@ def _heard(cables: Mapping[Wire, Cable], leaving: set[PlanNode]) -> set[PlanNode
     heard: set[PlanNode] = set()
     feeds: dict[PlanNode, list[PlanNode]] = {}
     for wire, cable in cables.items():
-        if cable.turned_by:
+        if cable.turned_by and wire.target.is_sink:
+            heard |= {wire.source, wire.target}
+        elif cable.turned_by and wire.target not in leaving:
             heard.add(wire.source)
-            if wire.target.is_sink:
-                heard.add(wire.target)
         if wire.target in leaving:
             feeds.setdefault(wire.target, []).append(wire.source)
     look_at = list(heard)
