@@ -28,7 +28,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,6 +38,7 @@ from .keeping import Pending
 from .preparation import Request, Standing, Worked, accept, draft_of, work_out
 from .problems import Problem, Refusal, refuse, suggestion
 from .receipt import Receipt
+from .rfc3339 import nanoseconds
 
 if TYPE_CHECKING:
     from .session import Session
@@ -53,8 +53,6 @@ LEAD_S = 1.0  # this thread may be held up for nearly so long without any of the
 MARGIN_S = 0.05
 MARGIN_TIMES = 4  # of what working out took lately, where that is more
 NEVER = 1 << 62  # a frame that no engine reaches
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(eq=False)
@@ -407,21 +405,6 @@ class Schedule:
     def _number(self, timed: Timed) -> int:
         assert timed.worked is not None
         return timed.worked.prepared.commit.number
-
-
-def nanoseconds(text: str) -> int:
-    """A time in RFC 3339 as ns since 1970. A Refusal where it is none, or does not say how far from UTC it is."""
-    try:
-        moment = datetime.fromisoformat(text.upper())
-        if moment.tzinfo is None:
-            raise ValueError("no offset")
-        return (moment - EPOCH) // timedelta(microseconds=1) * 1000
-    except (ValueError, OverflowError):
-        message = (
-            f"'{text[:60]}' is no time in RFC 3339, such as 2026-05-04T12:00:00.25Z or 2026-05-04T14:00:00+02:00. "
-            "A frame is a number."
-        )
-        raise refuse("invalid_params", [Problem("invalid_value", message, "at")]) from None
 
 
 def _retrieve(receipt: asyncio.Future[Receipt]) -> None:

@@ -20,7 +20,7 @@ from tonnetz.daemon.engine.stage import Stage
 from tonnetz.daemon.graph.edits import AddNode, AnyEdit, ConfigureNode, Connect, RemoveNode, RenameNode
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
-from tonnetz.daemon.schedule import FARTHEST_S, MOST_WAITING, nanoseconds
+from tonnetz.daemon.schedule import FARTHEST_S, MOST_WAITING
 from tonnetz.daemon.session import Session
 
 from .recordings import Recorders, joined
@@ -397,9 +397,3 @@ async def test_one_that_is_taken_already_counts_as_done(session: Session, monkey
         session.schedule.cancel(1, CALLER)
     await session.runtime.step(20)
     assert [((await one).revision, (await one).frame) for one in (asked, ahead)] == [(2, 10 * BLOCK), (3, 10 * BLOCK)]
-
-
-def test_times_are_read_as_rfc_3339() -> None:
-    assert nanoseconds("1970-01-01T00:00:01Z") == 1_000_000_000
-    assert nanoseconds("1970-01-01t01:00:00.25+01:00") == 250_000_000
-    assert nanoseconds("1969-12-31 23:59:59.5-00:00") == -500_000_000
