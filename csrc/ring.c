@@ -38,7 +38,7 @@ struct tz_ring {
 	_Atomic uint32_t outside_moved; /* futex: the outside wrote, read or closed */
 	_Atomic uint32_t audio_moved;   /* futex: a waiting clock ran a block, or somebody called tz_ring_wake */
 	_Atomic uint32_t wakes;
-	uint32_t wakes_heard; /* the outside's alone: those that have ended a wait */
+	_Atomic uint32_t wakes_heard; /* those that have ended a wait; relaxed, for two outside threads may wait at once */
 	_Alignas(TZ_CACHE_LINE) struct tz_pace pace;
 };
 
@@ -315,8 +315,8 @@ static uint32_t wait_until(struct tz_ring *ring, uint32_t (*measure)(const struc
 		uint32_t seen = atomic_load(&ring->audio_moved);
 		uint32_t measured = measure(ring), wakes = atomic_load(&ring->wakes);
 		int64_t left = deadline - tz_clock_ns(CLOCK_MONOTONIC);
-		if (measured >= frames || left <= 0 || atomic_load(&ring->closed) || wakes != ring->wakes_heard) {
-			ring->wakes_heard = wakes;
+		if (measured >= frames || left <= 0 || atomic_load(&ring->closed) || wakes != atomic_load_explicit(&ring->wakes_heard, memory_order_relaxed)) {
+			atomic_store_explicit(&ring->wakes_heard, wakes, memory_order_relaxed);
 			return measured;
 		}
 		int64_t nap = (int64_t)(frames - measured) * 1000000000 / ring->rate + NAP_MORE_NS;

@@ -22,9 +22,9 @@ from tonnetz.daemon.engine.core import (
     CoreNode,
     CorePlan,
     EngineEvent,
-    Ring,
     Route,
 )
+from tonnetz.daemon.engine.ring import Ring
 from tonnetz.daemon.graph.config import flatten
 
 RATE, BLOCK = 48000, 64
