@@ -93,7 +93,7 @@ class Doubles:
         self._engine = session.engine
         for spec in (SIGNAL, EAR):
             session.catalogue[spec.type] = spec
-            session._outside_types[spec.type] = _Type(spec, self._open)
+            session.outside_types[spec.type] = _Type(spec, self._open)
 
     @property
     def time(self) -> int:

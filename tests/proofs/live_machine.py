@@ -7,14 +7,14 @@ import itertools
 import random
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import msgspec
 import networkx as nx
 import numpy as np
 
 from tonnetz.daemon.graph.document import parse_document, to_document
-from tonnetz.daemon.graph.edits import AddNode, AnyEdit, Connect, RemoveNode, Strategy
+from tonnetz.daemon.graph.edits import AddNode, AnyEdit, Connect, RemoveNode
 from tonnetz.daemon.graph.model import Graph
 from tonnetz.daemon.problems import Problem, Refusal
 from tonnetz.daemon.receipt import Receipt
@@ -22,7 +22,7 @@ from tonnetz.daemon.session import Session
 
 from ..rig import Samples
 from .doubles import ROOM, Doubles
-from .random_edits import IDS, Edits
+from .random_edits import IDS, STRATEGIES, Edits
 from .second_opinion import Opinion
 from .sounding import Sounding
 from .studio import CALLER
@@ -45,7 +45,7 @@ class Player:
         self.doubles = Doubles(self.session, origin)
 
     async def _open(self) -> Session:
-        return Session(block_frames=BLOCK, clock="step")
+        return Session(block_frames=BLOCK, clock="step", latency_compensation=False)
 
     def wait(self, what: Coroutine[Any, Any, T]) -> T:
         return self._loop.run_until_complete(what)
@@ -193,7 +193,7 @@ class Machine:
     def _standing(self) -> tuple[Any, ...]:
         """What a refused transaction leaves as it was."""
         session, stage = self.session, self.session.stage
-        return session.graph, session.revision, dict(stage.parts), dict(stage._cables), stage.plan
+        return session.graph, session.revision, dict(stage.parts), dict(stage.scene.cables), stage.plan
 
     def _check_loop(self, told: dict[str, Any], draft: Opinion) -> None:
         """The path is a loop indeed, as short as there is one, and begins with the connection that is blamed."""
@@ -264,8 +264,8 @@ class Machine:
         stage = self.session.stage
         assert set(stage.parts) == set(stage.plan.nodes.values())
         assert {node.id for node in stage.parts} == self.opinion.nodes.keys()
-        assert set(stage._cables) == stage.plan.wires
-        assert all(cable.sounding and cable.turned_by is None for cable in stage._cables.values())
+        assert set(stage.scene.cables) == stage.plan.wires
+        assert all(cable.sounding and cable.turned_by is None for cable in stage.scene.cables.values())
         present = {id(part.outside) for part in stage.parts.values() if part.outside is not None}
         for double in self.player.doubles.all:
             assert double.closed == (id(double) not in present)
@@ -310,7 +310,7 @@ class Story:
         what = chance.random()
         if what < 0.05:  # most of it at once
             some = [name for name in self._machine.opinion.nodes if chance.random() < 0.8]
-            strategy = chance.choice(get_args(Strategy))
+            strategy = chance.choice(STRATEGIES)
             return Transaction(tuple(RemoveNode(id=name, strategy=strategy) for name in some), chance.choice(FADES_MS))
         if what < 0.6:
             return self._transaction(chance.random() < 0.8, chance.choice([1, 1, 2, 3, 5, 8, 20]))

@@ -19,6 +19,8 @@ from tonnetz.daemon.graph.edits import (
 
 from .second_opinion import Fact, Opinion
 
+# What drains plays on for as long as it holds something: tests/test_draining.py hears to that.
+STRATEGIES = tuple(strategy for strategy in get_args(Strategy) if strategy != "drain")
 IDS = [f"n{number:02}" for number in range(14)]
 # What arithmetic can tell comes more often than what it can't; of every kind of port and rule there is at least one.
 KINDS = ["signal"] * 4 + ["gain"] * 4 + ["mixer"] * 4 + ["channel_map", "delay", "delay"] + ["ear"] * 4
@@ -77,7 +79,7 @@ class Edits:
     def change(self, verb: str, name: str, opinion: Opinion) -> AnyEdit:
         chance, kind = self.chance, opinion.nodes[name].spec.type
         if verb == "remove":
-            return RemoveNode(id=name, strategy=chance.choice(get_args(Strategy)))
+            return RemoveNode(id=name, strategy=chance.choice(STRATEGIES))
         if verb == "replace":
             kind = chance.choice([kind, *KINDS])
             return ReplaceNode(id=name, type=kind, config=self.config(kind))
