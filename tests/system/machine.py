@@ -19,7 +19,7 @@ from .image import SIZE_MB, image
 
 MEMORY_MB = 1024
 RESULTS_MB = 128
-LIMIT_S = 1500.0  # of the host's time, on a machine that others use too
+LIMIT_S = 3600.0  # of the host: 5 minutes if a processor is free, and more where others want it too
 KERNEL = (
     "root=/dev/pmem0 console=ttyS0 panic=-1 quiet loglevel=4 systemd.show_status=false mitigations=off audit=0 "
     "random.trust_cpu=on no_timer_check tsc=reliable"
@@ -49,7 +49,7 @@ def run_in_guest(program: Path, files: Sequence[Path], into: Path) -> Outcome:
         (work / "results.img").touch()
         subprocess.run(["truncate", "-s", f"{RESULTS_MB}M", work / "results.img"], check=True)
         with (into / "printed").open("wb") as printed, (into / "qemu.log").open("wb") as log:
-            command = ["nice", "-n", "4", *qemu(disk, work, into / "console")]
+            command = ["nice", "-n", "1", *qemu(disk, work, into / "console")]
             machine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=printed, stderr=log)
             try:
                 machine.wait(LIMIT_S)
