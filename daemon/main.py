@@ -8,8 +8,9 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
+from tonnetz.rpc.doors.http import PortInUse
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
 
@@ -20,7 +21,11 @@ from .memory_lock import lock_memory
 from .problems import Refusal
 from .session import Session
 from .settings import Settings, file_mode, load_settings, socket_path
+from .tokens import TokenFile
 from .version import __version__
+
+if TYPE_CHECKING:
+    from tonnetz.rpc.doors.http.door import HttpDoor
 
 log = logging.getLogger("tonnetz")
 
@@ -73,6 +78,7 @@ async def _check(settings: Settings) -> None:
     session = _session(settings, "step")
     try:
         await _load_graph(session, settings)
+        _http_door(session, settings)
     finally:
         await session.close()
 
@@ -96,25 +102,38 @@ async def _load_graph(session: Session, settings: Settings) -> None:
         await session.load(settings.graph, caller=Caller("configuration", "admin", "startup"), label="start")
 
 
+def _http_door(session: Session, settings: Settings) -> HttpDoor | None:
+    """None where there shall be none. Raises a Refusal where it would let anybody in."""
+    if not settings.doors.http:
+        return None
+    from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
+
+    return HttpDoor(session, load_methods(), settings.doors.http, TokenFile(settings.storage.directory))
+
+
 async def _serve(settings: Settings) -> int:
     """Runs until told to stop; the exit status."""
     told_to_stop = _signals()
     if not lock_memory():
         log.info("memory is not locked: that takes CAP_IPC_LOCK, or LimitMEMLOCK=infinity in a unit of systemd")
     session = _session(settings, settings.engine.clock)
-    doors: list[UnixSocketDoor] = []
+    doors: list[UnixSocketDoor | HttpDoor] = []
     try:
         await _load_graph(session, settings)
         if settings.doors.socket:
-            door = UnixSocketDoor(
+            socket = UnixSocketDoor(
                 session,
                 load_methods(),
                 socket_path(settings.doors.socket),
                 mode=file_mode(settings.doors.socket.mode),
                 group=settings.doors.socket.group or None,
             )
-            await door.open()
-            doors.append(door)
+            await socket.open()
+            doors.append(socket)
+        http = _http_door(session, settings)
+        if http is not None:
+            await http.open()
+            doors.append(http)
         if settings.autostart:
             await session.runtime.start()
         log.info(
@@ -125,7 +144,7 @@ async def _serve(settings: Settings) -> int:
         )
         await told_to_stop.wait()
         log.info("stopping: files are being finished")
-    except SocketInUse as error:
+    except (SocketInUse, PortInUse) as error:
         log.error("%s", error)
         return 1
     except OSError as error:

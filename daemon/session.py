@@ -154,11 +154,22 @@ class Session:
         frame = await self._adoption(adopted, revision)
         return self._receipt(revision, frame, edits, accepted, carried)
 
-    async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
+    async def load(
+        self,
+        document: Any,
+        *,
+        caller: Caller,
+        base_revision: int | None = None,
+        strict: bool = False,
+        fade_ms: float | None = None,
+        label: str = "",
+    ) -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
-        receipt = await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
+        receipt = await self.apply(
+            edits, caller=caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, label=label
+        )
         if self.graph.name != wanted.name:
             self.graph = msgspec.structs.replace(self.graph, name=wanted.name)
         return receipt

@@ -31,6 +31,7 @@ from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .graph import BaseRevision, DryRun, FadeMs, Strict
 
 Config = Annotated[dict[str, Any], Meta(description="parameters by name; those left out keep their value or default")]
@@ -58,6 +59,7 @@ Place = Annotated[BoundedPosition, Meta(description="where an editor draws the n
     role="operator",
     mutates=True,
     shell=Shell("add <type> [<id>] [<config:words>...]", example="tonnetz add tone hum frequency=50 level_db=-40"),
+    http=Route("POST /api/graph/nodes", tagged=True),
 )
 async def add_node(
     call: Call,
@@ -85,6 +87,7 @@ async def add_node(
     role="operator",
     mutates=True,
     shell=Shell("rm <id>", example="tonnetz rm eq --strategy bridge"),
+    http=Route("DELETE /api/graph/nodes/{id}", tagged=True),
 )
 async def remove_node(
     call: Call,
@@ -99,7 +102,7 @@ async def remove_node(
     return await one(call, RemoveNode(id=id, strategy=strategy), base_revision, strict, fade_ms, dry_run)
 
 
-@method("graph.connect", role="operator", mutates=True)
+@method("graph.connect", role="operator", mutates=True, http=Route("POST /api/graph/connections", tagged=True))
 async def connect(
     call: Call,
     source: PortName,
@@ -113,7 +116,12 @@ async def connect(
     return await one(call, Connect(source=source, target=target), base_revision, strict, fade_ms, dry_run)
 
 
-@method("graph.disconnect", role="operator", mutates=True)
+@method(
+    "graph.disconnect",
+    role="operator",
+    mutates=True,
+    http=Route("DELETE /api/graph/connections/{id}", without=("source", "target"), tagged=True),
+)
 async def disconnect(
     call: Call,
     id: ConnectionId | None = None,
@@ -134,6 +142,7 @@ async def disconnect(
     role="operator",
     mutates=True,
     shell=Shell("set <id> <config:words>...", example="tonnetz set eq bands.1.gain_db=3 bands.1.q=0.8"),
+    http=Route("PATCH /api/graph/nodes/{id}", tagged=True),
 )
 async def configure_node(
     call: Call,
@@ -156,6 +165,7 @@ async def configure_node(
     role="operator",
     mutates=True,
     shell=Shell("replace <id> <type> [<config:words>...]", example="tonnetz replace eq gain gain_db=-3"),
+    http=Route("POST /api/graph/nodes/{id}/replace", tagged=True),
 )
 async def replace_node(
     call: Call,
@@ -179,6 +189,7 @@ async def replace_node(
     role="operator",
     mutates=True,
     shell=Shell("rename <id> <label>", example="tonnetz rename eq 'Warm and near'"),
+    http=Route("POST /api/graph/nodes/{id}/rename", tagged=True),
 )
 async def rename_node(
     call: Call,
@@ -197,6 +208,7 @@ async def rename_node(
     role="operator",
     mutates=True,
     shell=Shell("move <id> <x> <y>", example="tonnetz move eq 240 80"),
+    http=Route("POST /api/graph/nodes/{id}/move", tagged=True),
 )
 async def move_node(
     call: Call,
@@ -216,6 +228,7 @@ async def move_node(
     role="operator",
     mutates=True,
     shell=Shell("bypass <id> [<bypass>]", example="tonnetz bypass eq off"),
+    http=Route("POST /api/graph/nodes/{id}/bypass", tagged=True),
 )
 async def bypass_node(
     call: Call,

@@ -12,6 +12,7 @@ from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
 from tonnetz.daemon.problems import Refusal, suggestion
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 
 ConfigSchema = Annotated[dict[str, Any], Meta(title="ConfigSchema", description="a JSON Schema, draft 2020-12")]
 
@@ -26,7 +27,12 @@ class Template(msgspec.Struct, frozen=True):
     parameters: tuple[ParameterSpec, ...]
 
 
-@method("nodes.templates", role="viewer", shell=Shell("types", example="tonnetz types"))
+@method(
+    "nodes.templates",
+    role="viewer",
+    shell=Shell("types", example="tonnetz types"),
+    http=Route("GET /api/nodes/templates"),
+)
 async def templates(call: Call) -> list[Template]:
     """List the node types.
 
@@ -37,7 +43,12 @@ async def templates(call: Call) -> list[Template]:
     return [Template(spec.type, spec.category, spec.help, spec.ports, spec.parameters) for spec in specs]
 
 
-@method("nodes.schema", role="viewer", shell=Shell("schema <type>", example="tonnetz schema equalizer"))
+@method(
+    "nodes.schema",
+    role="viewer",
+    shell=Shell("schema <type>", example="tonnetz schema equalizer"),
+    http=Route("GET /api/nodes/{type}/schema"),
+)
 async def schema(call: Call, type: TypeName) -> ConfigSchema:
     """Tell what a node type can be told.
 

@@ -11,6 +11,7 @@ from tonnetz.daemon.graph.edits import NodeId
 from tonnetz.daemon.problems import Refusal, suggestion
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 
 RuntimeState = Literal["stopped", "running", "paused"]
 # A minute of audio at 48 kHz and 256 frames: more would keep this connection waiting for longer than people do.
@@ -89,7 +90,12 @@ class Levels(msgspec.Struct, frozen=True):
     rms_db: list[float | None]
 
 
-@method("runtime.status", role="viewer", shell=Shell("status", example="tonnetz status"))
+@method(
+    "runtime.status",
+    role="viewer",
+    shell=Shell("status", example="tonnetz status"),
+    http=Route("GET /api/runtime/status"),
+)
 async def status(call: Call) -> RuntimeStatus:
     """Tell how the engine is.
 
@@ -106,13 +112,13 @@ async def status(call: Call) -> RuntimeStatus:
     return msgspec.convert(now, RuntimeStatus)
 
 
-@method("runtime.performance", role="viewer")
+@method("runtime.performance", role="viewer", http=Route("GET /api/runtime/performance"))
 async def performance(call: Call) -> Performance:
     """Tell what processing costs, in all and node by node, and how late blocks were."""
     return msgspec.convert(call.session.runtime.performance(), Performance)
 
 
-@method("runtime.meters", role="viewer")
+@method("runtime.meters", role="viewer", http=Route("GET /api/runtime/meters"))
 async def meters(call: Call, nodes: Nodes | None = None) -> dict[str, Levels]:
     """Tell the levels of nodes: the peak since the last look, and the RMS now.
 
@@ -126,14 +132,26 @@ async def meters(call: Call, nodes: Nodes | None = None) -> dict[str, Levels]:
     return msgspec.convert(call.session.runtime.meters(nodes), dict[str, Levels])
 
 
-@method("runtime.start", role="operator", mutates=True, shell=Shell("start", example="tonnetz start"))
+@method(
+    "runtime.start",
+    role="operator",
+    mutates=True,
+    shell=Shell("start", example="tonnetz start"),
+    http=Route("POST /api/runtime/start"),
+)
 async def start(call: Call) -> RuntimeStatus:
     """Start the engine, or let a paused one go on."""
     await call.session.runtime.start()
     return await status(call)
 
 
-@method("runtime.stop", role="operator", mutates=True, shell=Shell("stop", example="tonnetz stop"))
+@method(
+    "runtime.stop",
+    role="operator",
+    mutates=True,
+    shell=Shell("stop", example="tonnetz stop"),
+    http=Route("POST /api/runtime/stop"),
+)
 async def stop(call: Call) -> RuntimeStatus:
     """Stop the engine and finish the files being written.
 
@@ -143,7 +161,13 @@ async def stop(call: Call) -> RuntimeStatus:
     return await status(call)
 
 
-@method("runtime.pause", role="operator", mutates=True, shell=Shell("pause", example="tonnetz pause"))
+@method(
+    "runtime.pause",
+    role="operator",
+    mutates=True,
+    shell=Shell("pause", example="tonnetz pause"),
+    http=Route("POST /api/runtime/pause"),
+)
 async def pause(call: Call) -> RuntimeStatus:
     """Hold the engine between two blocks.
 
@@ -153,7 +177,13 @@ async def pause(call: Call) -> RuntimeStatus:
     return await status(call)
 
 
-@method("runtime.step", role="operator", mutates=True, shell=Shell("step [<blocks>]", example="tonnetz step 10"))
+@method(
+    "runtime.step",
+    role="operator",
+    mutates=True,
+    shell=Shell("step [<blocks>]", example="tonnetz step 10"),
+    http=Route("POST /api/runtime/step"),
+)
 async def step(call: Call, blocks: Blocks = 1) -> RuntimeStatus:
     """Process some blocks and hold again.
 
