@@ -4,6 +4,7 @@
 #define TZ_COMMIT_H
 
 #include "plan.h"
+#include "probe.h"
 
 struct tz_act {
 	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_TRANSFER, TZ_ACT_PACE } kind;
@@ -28,6 +29,7 @@ struct tz_commit {
 	struct tz_plan *plan; /* before adoption the new plan or NULL, after it the old one or NULL */
 	struct tz_act *acts;
 	uint32_t act_count, act_capacity;
+	struct tz_probing *probings;
 };
 
 /* [audio] Carries a commit out. `running` is the engine's current plan, `pacer` the node of the card that is its clock, if one is. Cannot fail. */

@@ -24,6 +24,7 @@ struct tz_engine {
 	/* the holder's alone */
 	struct tz_plan *plan; /* NULL before the first */
 	struct tz_node *pacer; /* the node of the card that is the clock; NULL: the timer is */
+	uint32_t probes;      /* that hang anywhere */
 	uint64_t frame;       /* samples since the engine was made: the first of the next block */
 
 	struct tz_queue incoming, outgoing; /* commits to carry out; commits carried out */

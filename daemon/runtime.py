@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from .engine.core import CoreError, CoreNode
+from .engine.core import CoreError
 from .memory_lock import memory_locked
+from .probing.decibels import decibels
 from .problems import Refusal
 
 if TYPE_CHECKING:
+    from .probing.levels import Ear
     from .session import Session
 
 State = Literal["stopped", "running", "paused"]
 
 ENDPOINT_PATIENCE_MS = 10_000  # how long a stepped block may wait for a player or a recorder
 CLOSING_PATIENCE_S = 30.0  # for recorders to write out what they hold; a disk that hangs must not hang the daemon
-METER_LINGER_S = 5.0  # meters are filled for so long after somebody looked
 
 
 class Runtime:
@@ -27,7 +27,7 @@ class Runtime:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = asyncio.Lock()  # one change of state at a time; edits go on meanwhile
-        self._meter_timer: asyncio.TimerHandle | None = None
+        self._ear: Ear | None = None  # of all who ask for levels now and then
         self.state: State = "stopped"
 
     @property
@@ -167,18 +167,12 @@ class Runtime:
 
         None: silence. Meters are only filled while somebody looks, so the first look finds them empty.
         """
-        self._session.engine.meter(True)
-        if self._meter_timer:
-            self._meter_timer.cancel()
-        self._meter_timer = asyncio.get_running_loop().call_later(METER_LINGER_S, self._session.engine.meter, False)
-        wanted = self._session.graph.nodes if node_ids is None else node_ids
-        return {node_id: _levels(self._session.stage.part(node_id).core) for node_id in wanted}
-
-
-def _levels(core: CoreNode) -> dict[str, list[float | None]]:
-    peaks, squares = core.meters()
-    return {"peak_db": [_decibels(peak, 20) for peak in peaks], "rms_db": [_decibels(square, 10) for square in squares]}
-
-
-def _decibels(value: float, factor: int) -> float | None:
-    return round(factor * math.log10(value), 2) if 0 < value < math.inf else None
+        if self._ear is None:
+            self._ear = self._session.probing.levels.listen()
+        reading = self._ear.read(node_ids)
+        wanted = reading.layout.nodes if node_ids is None else node_ids
+        return {
+            node_id: {"peak_db": decibels(peaks, 20), "rms_db": decibels(squares, 10)}
+            for node_id in wanted
+            for peaks, squares in [reading.of(node_id)]
+        }

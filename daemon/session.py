@@ -38,6 +38,7 @@ from .graph.spec import Catalogue
 from .graph.transaction import Accepted, apply_edits
 from .history import Entry, History
 from .node_catalogue import OutsideType, load_catalogue
+from .probing.probing import Probing
 from .problems import Problem, Refusal, refuse
 from .receipt import Receipt
 from .runtime import Runtime
@@ -80,6 +81,7 @@ class Session:
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
         self.runtime = Runtime(self)
+        self.probing = Probing(self)
         self._generations: dict[str, int] = {}
         self._opening = self.graph  # the graph whose nodes are being made
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
@@ -89,6 +91,7 @@ class Session:
 
     async def close(self) -> None:
         """Stops the engine; every file is finished when this returns."""
+        self.probing.close()
         await self.runtime.stop()
         if self._sweep_timer:
             self._sweep_timer.cancel()

@@ -14,9 +14,11 @@ from dataclasses import replace
 
 from ..graph.plan import Plan, PlanNode, Wire
 from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent
+from .core_probes import Probe
 from .crossing import crossing
 from .fading import Newcomer, fading
 from .parts import Cable, Cables, Change, Order, Outside, Part, Parts
+from .probes import Probes
 from .scene import Scene
 
 
@@ -27,6 +29,7 @@ class Stage:
         self.engine = engine
         self.scene = Scene()
         self.pacer: PlanNode | None = None  # whose card is the engine's clock
+        self.probes = Probes()
         self._open_outside = open_outside
         self._changes: dict[int, Change] = {}  # submitted, not yet adopted
         self._numbers = itertools.count(1)
@@ -77,6 +80,7 @@ class Stage:
             commit = CoreCommit(next(self._numbers), self._build_first(scene))
             self._set_values(commit, order)
             carried = self._transfer(commit, order, made)
+            self.probes.follow(commit, made.values())
             if order.pacer is not self.pacer:
                 commit.pace(scene.parts[order.pacer].core if order.pacer else None)
             for cable in turned.values():
@@ -185,6 +189,22 @@ class Stage:
         before = self.plan.nodes.get(node.id)
         fits = before is not None and before.spec is node.spec and node.id not in order.fresh and part.core.transfers
         return self.parts[before] if before is not None and fits else None
+
+    def hang(self, probe: Probe, node_id: str, fits: Callable[[Part], bool]) -> asyncio.Future[int]:
+        """Hangs a probe on a node, which it follows to objects that fit it; gives the frame to come."""
+        commit = CoreCommit(next(self._numbers), None)
+        self.probes.come(commit, probe, self.part(node_id), fits)
+        return self._submit_probing(commit)
+
+    def take_down(self, probe: Probe) -> asyncio.Future[int]:
+        commit = CoreCommit(next(self._numbers), None)
+        self.probes.go(commit, probe)
+        return self._submit_probing(commit)
+
+    def _submit_probing(self, commit: CoreCommit) -> asyncio.Future[int]:
+        change = Change(asyncio.get_running_loop().create_future())
+        self._submit(commit, change)
+        return change.frame
 
     def _submit(self, commit: CoreCommit, change: Change) -> None:
         self._changes[commit.number] = change
