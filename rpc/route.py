@@ -62,7 +62,7 @@ class Route(msgspec.Struct, frozen=True):
         return ""
 
 
-class Blob(msgspec.Struct, frozen=True, kw_only=True):
+class Blob(msgspec.Struct, frozen=True, kw_only=True, tag="blob", tag_field="kind"):
     """A result that is no JSON: over HTTP the bytes themselves, elsewhere this object, with `data` in base64."""
 
     media_type: str

@@ -75,6 +75,11 @@ class Monitoring:
         self._session = session
         self._feeds: dict[Wanted, Feed] = {}
 
+    @staticmethod
+    def wanted(given: Any) -> Wanted:
+        """From plain data; msgspec.ValidationError says what is wrong with it."""
+        return msgspec.convert(given, Wanted)
+
     def subscribe(self, wanted: Wanted, offer: Offer) -> Callable[[], None]:
         """From now on `offer` is called with every look; the function given back ends that. Raises a Refusal where
         there is no such port."""
@@ -82,10 +87,11 @@ class Monitoring:
         if feed is None:
             feed = Feed(self._session, wanted)
             self._feeds[wanted] = feed
-        feed.listeners[offer] = None
+        listener = object()
+        feed.listeners[listener] = offer
 
         def end() -> None:
-            feed.listeners.pop(offer, None)
+            feed.listeners.pop(listener, None)
             if not feed.listeners and self._feeds.get(wanted) is feed:
                 del self._feeds[wanted]
                 feed.close()
@@ -102,7 +108,7 @@ class Feed:
     """Looks at one rate, and tells all its listeners. They must not wait."""
 
     def __init__(self, session: Session, wanted: Wanted) -> None:
-        self.listeners: dict[Offer, None] = {}
+        self.listeners: dict[object, Offer] = {}
         self._session = session
         self._wanted = wanted
         self._taps: dict[str, Tap] = {}
@@ -131,7 +137,7 @@ class Feed:
         while True:
             try:
                 figures = self._look()
-                for offer in list(self.listeners):
+                for offer in list(self.listeners.values()):
                     offer(figures)
             except Exception:
                 log.exception("looking at what plays failed")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .injecting import Injections
 from .levels import Levels
+from .listening import Listener
 from .monitoring import Monitoring
 from .taps import Taps
 
@@ -17,10 +18,15 @@ class Probing:
     """Made with the session, and closed with it."""
 
     def __init__(self, session: Session) -> None:
+        self._session = session
         self.levels = Levels(session)
         self.taps = Taps(session)
         self.injections = Injections(session)
         self.monitoring = Monitoring(session)
+
+    def listen(self, name: str) -> Listener:
+        """At a port, as `node.port`. Raises a Refusal."""
+        return Listener(self._session, self.taps.open(name))
 
     def close(self) -> None:
         """Ends all feeds and takes every probe down."""

@@ -22,7 +22,9 @@ from .answers import error_response, from_aiohttp, json_response
 from .callers import CALLER, TICKET_S, Callers, caller_of
 from .graph_socket import graph_socket
 from .guard import HEADERS, Guard, is_address
+from .listening import Listening
 from .metrics import metrics_response
+from .monitoring_socket import monitoring_socket
 from .openapi import openapi_document
 from .pages import page_routes
 from .rest import routes
@@ -56,6 +58,7 @@ class HttpDoor:
         self._guard = guard or Guard(settings.allowed_hosts)
         self._callers = Callers(tokens, required)
         self._sockets = Sockets(self._callers)
+        self._listening = Listening(session, self._sockets)
         self._public: set[object] = set()  # handlers that need no token
         self._runner: web.AppRunner | None = None
         self._application = self._make(methods)
@@ -82,6 +85,7 @@ class HttpDoor:
     async def close(self) -> None:
         """Take leave of everybody and close the port."""
         await self._sockets.close()
+        await self._listening.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -95,6 +99,8 @@ class HttpDoor:
         application.add_routes(
             [
                 web.get("/api/ws/graph", graph_socket(self.session, self._json_rpc, self._sockets)),
+                web.get("/api/ws/monitoring", monitoring_socket(self.session, self._sockets)),
+                *self._listening.routes(),
                 web.post("/api/tickets", self._ticket),
                 web.get("/metrics", self._metrics),
                 web.get("/openapi.json", self._openapi),
@@ -122,7 +128,7 @@ class HttpDoor:
             except web.HTTPException as error:
                 return from_aiohttp(error, request)
             except ConnectionError:
-                raise  # nobody is there to be answered
+                return web.Response()  # nobody is there to be answered
             except Exception:
                 log.exception("%s %s failed", request.method, request.path)
                 return error_response(internal_error())

@@ -14,7 +14,6 @@ from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.version import __version__
 
 from ...method_table import Method, Parameter, load_methods
-from ...route import Blob
 from .own_operations import OWN_OPERATIONS
 
 OPENAPI_VERSION = "3.1.0"
@@ -94,7 +93,7 @@ ERROR: Mapping[str, Any] = {
 
 
 def _json_result(method: Method) -> Any:
-    return None if method.result in (Blob, str) else method.result
+    return None if method.result is str else method.result
 
 
 def _operation(method: Method, schemas: list[dict[str, Any]]) -> dict[str, Any]:
