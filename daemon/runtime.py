@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal
 
-from .engine.core import CoreError
+from .engine.core import CoreError, EngineEvent
+from .incidents import Incidents
 from .memory_lock import memory_locked
 from .probing.decibels import decibels
 from .problems import Refusal
@@ -29,6 +30,9 @@ class Runtime:
         self._lock = asyncio.Lock()  # one change of state at a time; edits go on meanwhile
         self._ear: Ear | None = None  # of all who ask for levels now and then
         self.state: State = "stopped"
+        engine = session.engine
+        self._block_ns = 1e9 * engine.block_frames / engine.sample_rate
+        self._incidents = Incidents(session.time_of, self._block_ns, self._costliest)
 
     @property
     def active(self) -> bool:
@@ -133,6 +137,17 @@ class Runtime:
         runs = outside is not None and outside.state.name == "running"
         return stage.pacer.id if runs and self.state == "running" else kind
 
+    def hear(self, event: EngineEvent) -> None:
+        """What the audio thread tells of trouble is kept for `performance`."""
+        self._incidents.hear(event, self._session.stage.node_of)
+
+    def _costliest(self) -> str:
+        """The node that takes most of a block; empty where none has been timed yet."""
+        stage = self._session.stage
+        costs = {node_id: stage.part(node_id).core.cost().average_ns for node_id in self._session.graph.nodes}
+        node = max(costs, key=costs.__getitem__, default="")
+        return node if node and costs[node] > 0 else ""
+
     def performance(self) -> dict[str, Any]:
         """What the audio thread counted, and what each node takes of a block (ns, of one block in 16)."""
         now = self._session.engine.status()
@@ -145,6 +160,9 @@ class Runtime:
                 "minimum_ns": cost.minimum_ns,
                 "average_ns": cost.average_ns,
                 "maximum_ns": cost.maximum_ns,
+                "wait_ns": cost.wait_ns,
+                "load": cost.average_ns / self._block_ns,
+                "load_maximum": cost.maximum_ns / self._block_ns,
                 "faults": core.faults,
             }
         return {
@@ -158,6 +176,7 @@ class Runtime:
             "realtime_priority": now.realtime_priority,
             "memory_locked": memory_locked(),
             "lateness_us": {f"<{2**k}": count for k, count in enumerate(now.lateness) if count},
+            "incidents": list(self._incidents),
             "nodes": nodes,
         }
 

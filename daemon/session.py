@@ -364,6 +364,7 @@ class Session:
         self.schedule_sweep()
 
     def _hear(self, event: EngineEvent) -> None:
+        self.runtime.hear(event)
         match event.kind:
             case "adopted":
                 tell = self._to_tell.pop(self.stage.adopted(event), None)

@@ -47,17 +47,32 @@ class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node takes of a block's time, of one block in 16; `faults` counts blocks muted for NaN or infinity."""
+    """What a node takes of a block's time, of one block in 16. `wait_ns`: from the block's begin until its turn, on
+    average. `load`: its share of a block's time. `faults` counts blocks muted for NaN or infinity."""
 
     blocks: int
     minimum_ns: float
     average_ns: float
     maximum_ns: float
+    wait_ns: float
+    load: float
+    load_maximum: float
     faults: int
 
 
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that went wrong in the audio thread, in the block at `frame`; `time` is UTC, RFC 3339."""
+
+    frame: int
+    time: str
+    kind: Literal["late", "gap", "stepped_down", "fault"]
+    cause: str
+    node: str | None
+
+
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audio thread counted so far. `lateness_us` counts blocks by how late they were (`<64`: below 64 µs).
+    """What the audio thread counted so far. `lateness_us` counts blocks by how late they began (`<64`: below 64 µs).
+    `incidents` are the newest hundred; of late blocks about three a second are told.
 
     `realtime_priority` is 0 where it runs at ordinary priority: nobody asked for more, or that is not allowed, or it
     hogged its core. `memory_locked`: no page of the daemon's can be swapped out.
@@ -80,6 +95,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     realtime_priority: int
     memory_locked: bool
     lateness_us: dict[str, int]
+    incidents: list[Incident]
     nodes: dict[str, NodeCost]
 
 

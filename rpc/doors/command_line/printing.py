@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tonnetz.daemon.receipt import Receipt
+from tonnetz.rpc.methods.debug import Samples, Trace
 from tonnetz.rpc.methods.graph import Validation
 from tonnetz.rpc.methods.nodes import ConfigSchema, Template
 from tonnetz.rpc.methods.runtime import RuntimeStatus
+from tonnetz.rpc.route import Blob
 
+from .sound_text import samples_text, trace_text
 from .terminal import aligned, counted, problem_text
 from .words import spelled
 
@@ -154,4 +157,6 @@ PRINTERS: dict[Any, Callable[[Any], str]] = {
     RuntimeStatus: runtime_status,
     list[Template]: templates,
     ConfigSchema: config_schema,
+    Samples | Blob: samples_text,
+    Trace: trace_text,
 }
