@@ -11,7 +11,7 @@ import numpy as np
 
 from ..endpoints.wav import WavFile
 from ..engine.core import Samples
-from ..problems import Problem, Refusal, refuse
+from ..problems import Problem, refuse
 from .places import Place
 from .taps import wait_for_frames
 
@@ -53,7 +53,7 @@ class Buffer:
 
 
 async def buffer_of(session: Session, name: str, seconds: float, format: str) -> Buffer:
-    """Waits until there are as many, or no more come. Raises a Refusal where there are none at all."""
+    """Waits until there are as many, or no more come: while the engine is held, there are none."""
     frames = max(1, round(seconds * session.engine.sample_rate))
     tap = session.probing.taps.open(name)
     try:
@@ -63,10 +63,6 @@ async def buffer_of(session: Session, name: str, seconds: float, format: str) ->
             raise refuse("invalid_params", [Problem("limit", message, "seconds", {"maximum": most_s})])
         await wait_for_frames(tap, frames, PATIENCE_S)
         first, block = tap.newest(frames)
-        if not block.shape[1]:
-            state = session.runtime.state
-            message = f"Nothing came through {tap.place.name} yet: the engine is {state}."
-            raise Refusal("unavailable", message)
         return Buffer(tap.place, session.engine.sample_rate, first, block)
     finally:
         tap.close()

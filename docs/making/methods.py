@@ -11,6 +11,7 @@ import msgspec
 
 from tonnetz.daemon.event_names import EVENT_NAMES
 from tonnetz.daemon.graph.edits import NodeId, PortName
+from tonnetz.daemon.probing import buffers, injecting, places, taps, tracing
 from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.runtime import Runtime
@@ -103,8 +104,16 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
-NOUNS = ("graph", "nodes", "runtime", "events", "system", "rpc")  # those to come go last
+NOUNS = ("graph", "nodes", "runtime", "debug", "events", "system", "rpc")  # those to come go last
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
+
+
+# The daemon's files that do a method's work, where it is in none of its own.
+WORKERS: Mapping[str, Sequence[Any]] = {
+    "debug.buffer": (buffers, taps, places),
+    "debug.inject": (injecting, places),
+    "debug.trace": (tracing, places.known_part),
+}
 
 
 def page() -> str:
@@ -145,6 +154,8 @@ def _method(method: Method, described: Mapping[str, Any]) -> Iterator[str]:
     if method.parameters:
         rows = [_parameter(parameter) for parameter in described["params"]]
         yield from ("", *table(["parameter", "values", "default", ""], rows))
+    if method.http is not None:
+        yield from ("", f"Over HTTP: `{method.http.usage}`")
     if method.shell is not None:
         yield from ("", f"In a shell: `{method.shell.example}`")
     yield from ("", "```json", msgspec.json.encode(request(method)).decode(), "```")
@@ -196,6 +207,7 @@ def _source(method: Method) -> str:
     beside = [one for one in used if inspect.isfunction(one) and one.__module__ == function.__module__]
     if method.noun == "runtime":
         beside.append(getattr(Runtime, method.verb))
+    beside += WORKERS.get(method.name, ())
     return "".join(inspect.getsource(one) for one in [function, *beside])
 
 

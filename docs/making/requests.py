@@ -34,6 +34,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
     "events.subscribe": {"names": ["transaction_applied", "node_state_changed"]},
     "graph.connect": {"source": "drone.out", "target": "mix.in_1"},
     "graph.disconnect": {"source": "drone.out", "target": "mix.in_2"},
+    "debug.buffer": {"id": "eq.out", "seconds": 0.01},
     "runtime.meters": {"nodes": ["mix"]},
 }
 

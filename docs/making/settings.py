@@ -28,10 +28,16 @@ MEANINGS: Mapping[str, str] = {
     "doors.socket.path": "The control socket; `socket: false` is none.",
     "doors.socket.mode": "Permissions of the socket file, in octal: they say who gets in.",
     "doors.socket.group": "The socket file's group. Members of a group named here are operators.",
-    "doors.http.listen": "",
-    "doors.http.allowed_hosts": "",
-    "doors.http.require_token": "",
-    "storage.directory": "",
+    "doors.http.listen": (
+        "Address and port of the HTTP door; `http: false` is none. Beyond this machine only with tokens. Port 0: any "
+        "that is free; the log names it."
+    ),
+    "doors.http.allowed_hosts": (
+        "Names that requests may call this machine by, beside localhost and addresses: `studio.example`, or with its "
+        "port."
+    ),
+    "doors.http.require_token": "Whether everybody needs a token; `auto`: only where other machines can reach it.",
+    "storage.directory": "Where tokens are kept.",
     "storage.durability": "",
     "media.play_roots": "The folders that players may read from.",
     "media.record_root": "The folder that recorders may write to.",
@@ -39,7 +45,7 @@ MEANINGS: Mapping[str, str] = {
     "autostart": "Whether the engine runs from the start; else `tonnetz start` starts it.",
 }
 # Accepted, so that one file serves this version and the next; nothing listens there and nothing is stored yet.
-LATER = ("doors.http", "doors.dbus", "storage")
+LATER = ("doors.dbus", "storage.durability")
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ async def buffer(call: Call, id: PortOrConnection, seconds: Seconds = 1.0, forma
 
     At the first look there is no past yet, and it waits for it. For ten seconds after a look the port is listened to,
     so the next one has it at once. JSON takes 200,000 samples; `npy` and `wav` are for more. Fewer frames than asked
-    for are given where the engine stops.
+    for are given where the engine stops, none where it is held.
     """
     from tonnetz.daemon.probing.buffers import buffer_of  # not needed to declare the method
 

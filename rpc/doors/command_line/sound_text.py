@@ -16,6 +16,8 @@ def samples_text(result: Mapping[str, Any]) -> str:
     """Levels per channel, and the samples themselves where they are few."""
     channels, first, rate = result["samples"], result["frame"], result["sample_rate"]
     frames = len(channels[0])
+    if not frames:
+        return f"{result['port']}: nothing came through; does the engine run? `tonnetz status` tells."
     lines = [f"{result['port']}: {counted(frames, 'frame')} from frame {first} on, {rate} Hz", ""]
     rows = [("channel", "peak", "rms", "mean")]
     for number, samples in enumerate(channels, start=1):
