@@ -11,17 +11,66 @@
  * (50 ns) do not weigh on graphs of a thousand nodes. */
 #define BLOCKS_PER_TIMING 16
 
+static void give_back(struct tz_engine *engine, struct tz_commit *commit)
+{
+	tz_queue_push(&engine->outgoing, commit); /* has room: see `outstanding` */
+	engine->telemetry.ring_the_bell = true;
+}
+
+static void settle(struct tz_engine *engine, struct tz_commit *commit)
+{
+	if (tz_commit_take(commit)) {
+		tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);
+		tz_probings_adopt(commit->probings, &engine->probes);
+		atomic_fetch_add_explicit(&engine->telemetry.commits, 1, memory_order_relaxed);
+		if (commit->copy) {
+			engine->copying = commit; /* the only one: see `copy_outstanding` */
+			return;
+		}
+	}
+	give_back(engine, commit);
+}
+
+void tz_copy_on(struct tz_engine *engine, bool whole)
+{
+	struct tz_commit *commit = engine->copying;
+	if (!commit)
+		return;
+	bool done;
+	do
+		done = tz_copy_some(commit->copy);
+	while (!done && whole);
+	if (done) {
+		engine->copying = NULL;
+		give_back(engine, commit);
+	}
+}
+
+/* Those that wait come in the order of their frames: what is behind one that is not due is not due either. */
+static void settle_due(struct tz_engine *engine)
+{
+	while (engine->due_count > 0) {
+		struct tz_commit *commit = engine->due[engine->due_first];
+		if (commit->due > engine->frame && atomic_load_explicit(&commit->fate, memory_order_relaxed) == TZ_FATE_OPEN)
+			return;
+		engine->due_first = (engine->due_first + 1) % TZ_QUEUE_SLOTS;
+		engine->due_count--;
+		settle(engine, commit);
+	}
+}
+
+/* What is due first: what comes in with the same frame relies on it. */
 void tz_adopt_waiting(struct tz_engine *engine)
 {
+	settle_due(engine);
 	for (int i = 0; i < COMMITS_PER_BLOCK; i++) {
 		struct tz_commit *commit = tz_queue_pop(&engine->incoming);
 		if (!commit)
 			return;
-		tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);
-		tz_probings_adopt(commit->probings, &engine->probes);
-		tz_queue_push(&engine->outgoing, commit); /* has room: see `outstanding` */
-		atomic_fetch_add_explicit(&engine->telemetry.commits, 1, memory_order_relaxed);
-		engine->telemetry.ring_the_bell = true;
+		if (commit->due > engine->frame)
+			engine->due[(engine->due_first + engine->due_count++) % TZ_QUEUE_SLOTS] = commit;
+		else
+			settle(engine, commit);
 	}
 }
 
@@ -30,6 +79,7 @@ void tz_block_cycle(struct tz_engine *engine)
 	struct tz_telemetry *telemetry = &engine->telemetry;
 	int64_t begin = tz_clock_ns(CLOCK_MONOTONIC);
 	tz_adopt_waiting(engine);
+	tz_copy_on(engine, false);
 	tz_telemetry_moment(telemetry, engine->frame, (uint64_t)tz_clock_ns(CLOCK_REALTIME));
 	uint64_t block = atomic_load_explicit(&telemetry->blocks, memory_order_relaxed);
 	if (engine->plan) {
@@ -49,6 +99,7 @@ void tz_block_cycle(struct tz_engine *engine)
 
 bool tz_wait_for_endpoints(struct tz_engine *engine, int64_t timeout_ns)
 {
+	tz_adopt_waiting(engine); /* what that brings on stage is waited for as well */
 	int64_t deadline = tz_clock_ns(CLOCK_MONOTONIC) + timeout_ns;
 	for (;;) {
 		struct tz_node *node = engine->plan ? tz_plan_waits_for(engine->plan) : NULL;

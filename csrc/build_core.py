@@ -8,6 +8,7 @@ ubsan. A changed profile, flag, source or header makes everything compile anew.
 from __future__ import annotations
 
 import os
+import platform
 import re
 from pathlib import Path
 
@@ -60,6 +61,32 @@ def c_sources() -> list[Path]:
     return sorted([*CSRC.glob("*.c"), *CSRC.glob("nodes/*.c")])
 
 
+# What newer processors of a kind can do, and how their files' node types are told apart (csrc/node_list.c).
+LEVELS = {"x86_64": ("v3", "v4")}
+
+
+def level_sources(profile: str) -> list[Path]:
+    """Each node type once more for each level of the processor, which the core then chooses from: files of three lines.
+
+    In all of a file, and not only in some functions of it, the compiler and the preprocessor then know how wide vectors
+    are. Sanitizers and debuggers see the plain version.
+    """
+    sources = []
+    for level in LEVELS.get(platform.machine(), ()) if profile == "release" else ():
+        for node in sorted(CSRC.glob("nodes/*.c")):
+            source = ROOT / "build" / "levels" / level / node.name
+            text = (
+                f'#pragma GCC target("arch=x86-64-{level}")\n'
+                f'#define TZ_NODE_TYPES "tz_node_types_{level}"\n'
+                f'#include "nodes/{node.name}"\n'
+            )
+            if not source.exists() or source.read_text() != text:
+                source.parent.mkdir(parents=True, exist_ok=True)
+                source.write_text(text)
+            sources.append(source)
+    return sources
+
+
 def headers() -> list[Path]:
     return sorted([*CSRC.glob("*.h"), *CSRC.glob("nodes/*.h")])
 
@@ -93,8 +120,8 @@ def core_builder(profile: str) -> FFI:
     builder.set_source(
         "tonnetz._core",
         '#include "tonnetz_core.h"',
-        sources=relative(c_sources()),
-        depends=relative([*headers(), Path(__file__).resolve(), recipe_stamp(profile)]),
+        sources=relative([*c_sources(), *level_sources(profile)]),
+        depends=relative([*headers(), *CSRC.glob("nodes/*.c"), Path(__file__).resolve(), recipe_stamp(profile)]),
         include_dirs=[os.path.relpath(CSRC, ROOT)],
         extra_compile_args=compile_flags(profile),
         extra_link_args=link_flags(profile),

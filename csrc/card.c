@@ -101,6 +101,15 @@ static int recover(struct tz_stream *stream, int error)
 	return 0;
 }
 
+static const char *why_lost(int error)
+{
+	switch (-error) {
+	case ETIMEDOUT: return "for two seconds it asked for nothing and gave nothing";
+	case EOVERFLOW: return "it has no clock, but takes and gives as fast as it is asked";
+	default: return strerror(-error);
+	}
+}
+
 /* Until it is told to end (0) or the card is lost. */
 static int run(struct tz_card *card, struct tz_pcm *pcm, const struct tz_pcm_facts *facts)
 {
@@ -147,8 +156,8 @@ static void open_and_run(struct tz_card *card)
 	tz_pcm_close(pcm);
 	if (error < 0 && !tz_card_ending(card)) {
 		atomic_fetch_add_explicit(&card->counts.losses, 1, memory_order_relaxed);
-		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, strerror(-error));
-		rest(card, LOST_RETRY_MS);
+		become(card, TZ_CARD_RETRYING, "%s was lost while it ran: %s.", card->device, why_lost(error));
+		rest(card, error == -EOVERFLOW ? RETRY_MS : LOST_RETRY_MS);
 	}
 }
 

@@ -56,6 +56,8 @@ struct tz_stream {
 	int32_t fade_at, fade_frames;    /* after a hole the sound comes back in the middle of something; below 0: what the resampler still holds */
 	uint64_t other_side;             /* what the audio thread had written or read when last seen to move */
 	int64_t moved_ns, looked_ns;     /* when that was; when the card was looked at last */
+	uint64_t moved_frames;           /* since it began, of the card */
+	int64_t began_ns;
 	uint64_t pending_silence;        /* frames of silence that count if the other side turns out to have been late only */
 };
 
@@ -80,6 +82,10 @@ bool tz_stream_follow(struct tz_stream *stream, double surplus, int64_t now);
 void tz_stream_lose_step(struct tz_stream *stream);
 void tz_stream_gain_step(struct tz_stream *stream);
 void tz_stream_fade(struct tz_stream *stream, uint32_t frames); /* the scratch's first frames, as far as a fade is due */
+/* Between two looks: a card that is always ready would take the core for itself. */
+void tz_stream_rest(const struct tz_stream *stream);
+/* Counts a period. False: the card takes or gives them as fast as it is asked, so nobody should go by its clock. */
+bool tz_stream_counts(struct tz_stream *stream, int64_t now);
 void tz_stream_tell_pace(const struct tz_stream *stream, double frame, int64_t now);
 
 #endif

@@ -127,6 +127,7 @@ int tz_card_capture(struct tz_stream *stream)
 	while (error >= 0 && !tz_card_ending(card)) {
 		uint32_t available;
 		int64_t delay;
+		tz_stream_rest(stream);
 		error = tz_pcm_wait(stream->pcm, card->wake, POLL_MS);
 		if (error >= 0)
 			error = tz_pcm_look(stream->pcm, &available, &delay);
@@ -141,7 +142,7 @@ int tz_card_capture(struct tz_stream *stream)
 		const bool moves = tz_stream_sees_move(stream, tz_ring_frames_read(card->ring), now);
 		const bool passes = keep_step(stream, now, available, moves, &skip);
 		for (; error >= 0 && available >= period; available -= period)
-			error = capture_piece(stream, period, passes, moves, &skip);
+			error = !tz_stream_counts(stream, now) ? -EOVERFLOW : capture_piece(stream, period, passes, moves, &skip);
 		stream->looked_ns = now;
 	}
 	return error;

@@ -193,6 +193,7 @@ int tz_card_play(struct tz_stream *stream)
 		const bool ending = tz_card_ending(card);
 		uint32_t available;
 		int64_t delay;
+		tz_stream_rest(stream);
 		error = tz_pcm_wait(stream->pcm, ending ? -1 : card->wake, POLL_MS);
 		if (error >= 0)
 			error = tz_pcm_look(stream->pcm, &available, &delay);
@@ -207,7 +208,7 @@ int tz_card_play(struct tz_stream *stream)
 		else if (now - last_period > STUCK_NS)
 			return -ETIMEDOUT;
 		for (; error >= 0 && available >= period && silent < hurry; available -= period, delay += period)
-			error = ending ? play_last(stream, &ending_since, &silent, now) : play_period(stream, now, delay);
+			error = !tz_stream_counts(stream, now) ? -EOVERFLOW : ending ? play_last(stream, &ending_since, &silent, now) : play_period(stream, now, delay);
 		stream->looked_ns = now;
 	}
 	return error;

@@ -10,6 +10,9 @@
 #define STANDS_NS 250000000     /* an engine that has not moved for so long is paused, or has lost time for good (clock.c) */
 #define OUT_OF_STEP_S 0.02      /* the resampler would need minutes to bring this in */
 #define NS 1e-9
+/* Half again as fast as its rate, beyond a second: no crystal is, but ALSA's null device and its like are. */
+#define RUNAWAY 1.5
+#define RUNAWAY_GRACE_S 1.0
 
 int tz_stream_begin(struct tz_stream *stream, struct tz_card *card)
 {
@@ -89,6 +92,24 @@ void tz_stream_fade(struct tz_stream *stream, uint32_t frames)
 	for (uint32_t i = 0; i < frames && stream->fade_at < stream->fade_frames; i++, stream->fade_at++)
 		for (uint32_t c = 0; c < channels; c++)
 			stream->scratch[(size_t)c * stream->scratch_frames + i] *= stream->fade_at < 0 ? 0.0f : (float)stream->fade_at / (float)stream->fade_frames;
+}
+
+void tz_stream_rest(const struct tz_stream *stream)
+{
+	/* A quarter of a period: a card in order is ready once in a period, and this is over long before. */
+	const int64_t until = stream->looked_ns + (int64_t)(0.25e9 * stream->facts.period_frames / stream->facts.rate);
+	const struct timespec date = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+	if (until > tz_clock_ns(CLOCK_MONOTONIC))
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &date, NULL);
+}
+
+bool tz_stream_counts(struct tz_stream *stream, int64_t now)
+{
+	if (!stream->began_ns)
+		stream->began_ns = now;
+	stream->moved_frames += stream->facts.period_frames;
+	const double due = ((double)(now - stream->began_ns) * NS * RUNAWAY + RUNAWAY_GRACE_S) * stream->facts.rate;
+	return (double)stream->moved_frames <= due + stream->facts.buffer_frames;
 }
 
 void tz_stream_tell_pace(const struct tz_stream *stream, double frame, int64_t now)

@@ -34,9 +34,31 @@ void tz_commit_release(struct tz_commit *commit)
 		tz_node_release(act->node);
 	}
 	tz_probings_release(commit->probings);
+	tz_copy_release(commit->copy);
 	tz_plan_release(commit->plan);
 	tz_free(commit->acts);
 	tz_free(commit);
+}
+
+void tz_commit_at(struct tz_commit *commit, uint64_t frame)
+{
+	commit->due = frame;
+}
+
+static bool decide(struct tz_commit *commit, enum tz_fate fate)
+{
+	int open = TZ_FATE_OPEN;
+	return atomic_compare_exchange_strong(&commit->fate, &open, fate);
+}
+
+bool tz_commit_withdraw(struct tz_commit *commit)
+{
+	return decide(commit, TZ_FATE_WITHDRAWN);
+}
+
+bool tz_commit_take(struct tz_commit *commit)
+{
+	return decide(commit, TZ_FATE_TAKEN);
 }
 
 /* Room for one more act, zeroed; NULL: no memory. */
@@ -111,6 +133,14 @@ tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node)
 	return TZ_OK;
 }
 
+tz_status tz_commit_copy(struct tz_commit *commit, struct tz_node *from, struct tz_node *to)
+{
+	if (commit->copy || from->type != to->type)
+		return TZ_BAD_ARGUMENT;
+	commit->copy = tz_copy_new(from, to);
+	return commit->copy ? TZ_OK : TZ_NO_MEMORY;
+}
+
 bool tz_node_transfers(const struct tz_node *node)
 {
 	return node->type->transfer != NULL;
@@ -149,8 +179,12 @@ void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, struct 
 			tell_lead(*pacer, true);
 		} else {
 			act->node->type->transfer(act->node->state, act->predecessor->state);
+			if (act->node->type->adopt) /* from where the predecessor was to its own settings */
+				act->node->type->adopt(act->node->state, act->node->settings, -1);
 		}
 	}
+	if (commit->copy)
+		tz_copy_begin(commit->copy);
 	if (commit->plan) {
 		struct tz_plan *old = *running;
 		*running = commit->plan;

@@ -5,6 +5,9 @@
 
 #include "plan.h"
 #include "probe.h"
+#include "state_copy.h"
+
+#include <stdatomic.h>
 
 struct tz_act {
 	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_TRANSFER, TZ_ACT_PACE } kind;
@@ -23,15 +26,23 @@ struct tz_act {
 	};
 };
 
+/* Whether a commit that waits for its frame is carried out or taken back: whoever changes the fate first has decided it. */
+enum tz_fate { TZ_FATE_OPEN, TZ_FATE_TAKEN, TZ_FATE_WITHDRAWN };
+
 struct tz_commit {
 	uint64_t id;
+	uint64_t due;         /* not before this frame; 0: at the next boundary */
+	_Atomic int fate;
 	uint64_t frame;       /* where it was adopted */
 	struct tz_plan *plan; /* before adoption the new plan or NULL, after it the old one or NULL */
+	struct tz_copy *copy; /* or NULL */
 	struct tz_act *acts;
 	uint32_t act_count, act_capacity;
 	struct tz_probing *probings;
 };
 
+/* [audio] Whether it is still to be carried out; from here on it can't be withdrawn. */
+bool tz_commit_take(struct tz_commit *commit);
 /* [audio] Carries a commit out. `running` is the engine's current plan, `pacer` the node of the card that is its clock, if one is. Cannot fail. */
 void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, struct tz_node **pacer, uint64_t frame);
 

@@ -34,6 +34,9 @@ void tz_engine_release(struct tz_engine *engine)
 		tz_commit_release(commit);
 	while ((commit = tz_queue_pop(&engine->outgoing)))
 		tz_commit_release(commit);
+	for (uint32_t i = 0; i < engine->due_count; i++)
+		tz_commit_release(engine->due[(engine->due_first + i) % TZ_QUEUE_SLOTS]);
+	tz_commit_release(engine->copying);
 	tz_plan_release(engine->plan);
 	tz_node_release(engine->pacer);
 	tz_telemetry_close(&engine->telemetry);
@@ -58,11 +61,12 @@ static bool take(struct tz_engine *engine, int holder)
 static void give_up(struct tz_engine *engine)
 {
 	do {
+		tz_copy_on(engine, true); /* no block waits for its time */
+		tz_telemetry_ring(&engine->telemetry);
 		atomic_store(&engine->holder, TZ_NOBODY);
 		if (tz_queue_empty(&engine->incoming) || !take(engine, TZ_CALLER))
 			return;
 		tz_adopt_waiting(engine);
-		tz_telemetry_ring(&engine->telemetry);
 	} while (true);
 }
 
@@ -117,13 +121,13 @@ tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t tim
 
 tz_status tz_engine_submit(struct tz_engine *engine, struct tz_commit *commit)
 {
-	if (engine->outstanding == TZ_QUEUE_SLOTS)
+	if (engine->outstanding == TZ_QUEUE_SLOTS || (commit->copy && engine->copy_outstanding))
 		return TZ_BUSY;
 	engine->outstanding++;
+	engine->copy_outstanding |= commit->copy != NULL;
 	tz_queue_push(&engine->incoming, commit); /* has room: `outstanding` counts these too */
 	if (take(engine, TZ_CALLER)) {
 		tz_adopt_waiting(engine);
-		tz_telemetry_ring(&engine->telemetry);
 		give_up(engine);
 	}
 	return TZ_OK;
@@ -134,8 +138,10 @@ uint32_t tz_engine_events(struct tz_engine *engine, struct tz_event *events, uin
 	uint32_t count = 0;
 	struct tz_commit *commit;
 	while (count < capacity && (commit = tz_queue_pop(&engine->outgoing))) {
-		events[count++] = (struct tz_event){.kind = TZ_EVENT_ADOPTED, .id = commit->id, .frame = commit->frame};
+		if (atomic_load(&commit->fate) == TZ_FATE_TAKEN)
+			events[count++] = (struct tz_event){.kind = TZ_EVENT_ADOPTED, .id = commit->id, .frame = commit->frame};
 		engine->outstanding--;
+		engine->copy_outstanding &= commit->copy == NULL;
 		tz_commit_release(commit);
 	}
 	return count + tz_telemetry_take(&engine->telemetry, events + count, capacity - count);

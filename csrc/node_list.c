@@ -9,12 +9,30 @@
 extern const struct tz_node_type *const __start_tz_node_types[] __attribute__((visibility("hidden")));
 extern const struct tz_node_type *const __stop_tz_node_types[] __attribute__((visibility("hidden")));
 
-const struct tz_node_type *tz_node_type_find(const char *name)
+/* The same types again, compiled for newer processors; not in every build. */
+extern const struct tz_node_type *const __start_tz_node_types_v3[] __attribute__((weak, visibility("hidden")));
+extern const struct tz_node_type *const __stop_tz_node_types_v3[] __attribute__((weak, visibility("hidden")));
+extern const struct tz_node_type *const __start_tz_node_types_v4[] __attribute__((weak, visibility("hidden")));
+extern const struct tz_node_type *const __stop_tz_node_types_v4[] __attribute__((weak, visibility("hidden")));
+
+static const struct tz_node_type *find(const char *name, const struct tz_node_type *const *type, const struct tz_node_type *const *end)
 {
-	for (const struct tz_node_type *const *type = __start_tz_node_types; type < __stop_tz_node_types; type++)
+	for (; type < end; type++)
 		if (strcmp((*type)->name, name) == 0)
 			return *type;
 	return NULL;
+}
+
+const struct tz_node_type *tz_node_type_find(const char *name)
+{
+	const struct tz_node_type *found = NULL;
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("x86-64-v4"))
+		found = find(name, __start_tz_node_types_v4, __stop_tz_node_types_v4);
+	if (!found && __builtin_cpu_supports("x86-64-v3"))
+		found = find(name, __start_tz_node_types_v3, __stop_tz_node_types_v3);
+#endif
+	return found ? found : find(name, __start_tz_node_types, __stop_tz_node_types);
 }
 
 /* ---- JSON ---- */

@@ -88,6 +88,23 @@ struct tz_member {
 	float *const *const *out;      /* out[port][channel][frame]; never aliases an input */
 };
 
+/* ---- What a state is made of, for saving and restoring it ----------------------------------------------------------- */
+
+enum tz_cell { TZ_FLOAT32, TZ_FLOAT64, TZ_UINT32, TZ_UINT64 };
+
+/* A part of a state that sound has left there: rows × columns cells. What only follows from settings and shape is none. */
+struct tz_field {
+	const char *name;
+	enum tz_cell cell;
+	uint32_t rows, columns;
+	void *at; /* row after row */
+	/* Of a line, which is written round and holds float32: where the next column goes, in all rows alike, and how many before it
+	 * hold sound (NULL: all). A line is saved from its oldest column to its newest. NULL: the field is no line. */
+	uint32_t *position, *filled;
+};
+
+enum { TZ_MOST_FIELDS = 8 };
+
 enum tz_type_flag {
 	TZ_USES_RING = 1, /* talks to a thread outside through shape->ring */
 	TZ_INTERNAL = 2,  /* not in the catalogue: a Python node type stands before it */
@@ -119,16 +136,28 @@ struct tz_node_type {
 	void (*process)(const struct tz_member *members, uint32_t count, uint32_t frames);
 	/* [audio] Forgets all sound, keeps the settings. */
 	void (*reset)(void *state);
-	/* [audio] Takes what it can use from the state of the node it replaces (same type, other shape). NULL: starts fresh. */
+	/* [audio] Takes what it can use from the state of the node it replaces (same type, other shape). What glides goes on from where it
+	 * was there, if that would be heard later on: adopt() follows, with the successor's own settings. NULL: starts fresh. */
 	void (*transfer)(void *state, const void *predecessor);
+	/* [control] Names what the state is made of: fills at most TZ_MOST_FIELDS and returns how many. Counts and addresses hold for the
+	 * state's whole life. What they say has to be all that the sound to come depends on, but for settings that have arrived. NULL: nothing. */
+	uint32_t (*fields)(void *state, struct tz_field *fields);
+	/* [control] Fields were filled with what another state of the same shape held, or with anything finite: make good what does not
+	 * go together. Lines are full up to their last column; what had come in lately is to end in a fade of `seam` frames (0: none), as
+	 * something else will come in now. NULL: anything goes together. */
+	void (*restored)(void *state, uint32_t seam);
 	/* [control] Frames by which the output is late. NULL: 0. */
 	uint32_t (*latency)(const struct tz_shape *shape, const double *values);
 };
 
-/* The linker gathers pointers to the records in a section of their own (node_list.c walks it). */
+/* The linker gathers pointers to the records in a section of their own (node_list.c walks it). There is one more for each level of
+ * the processor for which build_core.py has the types compiled. */
+#ifndef TZ_NODE_TYPES
+#define TZ_NODE_TYPES "tz_node_types"
+#endif
 #define TN_NODE_TYPE(identifier)                                                                                                                     \
 	static const struct tz_node_type type_##identifier;                                                                                          \
-	__attribute__((used, section("tz_node_types"))) static const struct tz_node_type *const entry_##identifier = &type_##identifier;             \
+	__attribute__((used, section(TZ_NODE_TYPES))) static const struct tz_node_type *const entry_##identifier = &type_##identifier;             \
 	static const struct tz_node_type type_##identifier
 
 #endif

@@ -98,6 +98,17 @@ struct tz_cost { uint64_t blocks; double minimum_ns, average_ns, maximum_ns, wai
 void tz_node_cost(const struct tz_node *node, struct tz_cost *cost);
 uint64_t tz_node_faults(const struct tz_node *node); /* blocks muted because NaN or Inf came out */
 
+/* A state as data. Fields are numbered; a line's newest frames come last, and `columns` counts those that hold sound, of `capacity`.
+ * Read it of a node that does not sound (see tz_commit_copy); write it into one that was not submitted yet, and say when all is written.
+ * A line may be shorter than its capacity. TZ_BAD_ARGUMENT: another shape, or not finite. `seam`: over so many frames fades out what the
+ * node heard last, as it will hear something else from now on. */
+enum tz_state_cell { TZ_CELL_FLOAT32, TZ_CELL_FLOAT64, TZ_CELL_UINT32, TZ_CELL_UINT64 };
+struct tz_state_field { const char *name; uint32_t cell, rows, columns, capacity; bool is_line; };
+uint32_t tz_node_state(struct tz_node *node, struct tz_state_field *fields, uint32_t capacity); /* how many there are */
+void tz_node_state_read(struct tz_node *node, uint32_t field, void *cells);                    /* rows × columns of them */
+tz_status tz_node_state_write(struct tz_node *node, uint32_t field, const void *cells, uint32_t rows, uint32_t columns);
+void tz_node_state_written(struct tz_node *node, uint32_t seam);
+
 /* A link is one connection's fade: a raised-cosine gain between 0 and 1. */
 struct tz_link;
 struct tz_link *tz_link_new(bool sounding); /* born at 1, or at 0; NULL: no memory */
@@ -124,6 +135,15 @@ bool tz_node_transfers(const struct tz_node *node); /* can its type take over a 
 bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);
 tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node); /* the node of a card becomes the engine's clock; NULL: the timer */
+/* The state of `from`, as it is when the commit is adopted, goes into `to`, a node like it that nobody plays. The commit is told as
+ * adopted when all is copied. One such commit at a time: TZ_BUSY from tz_engine_submit. TZ_BAD_ARGUMENT: the nodes are not alike. */
+tz_status tz_commit_copy(struct tz_commit *commit, struct tz_node *from, struct tz_node *to);
+/* Before it is submitted: let it be adopted at the first block boundary at or after `frame`. Commits submitted later with an earlier
+ * frame, or none, are adopted before it; so whoever submits one that relies on it gives that one the same frame. */
+void tz_commit_at(struct tz_commit *commit, uint64_t frame);
+/* Of one that was submitted and not yet told as adopted: take it back. False: it is being adopted, or has been. One that was taken
+ * back is freed by tz_engine_events without a word. Of several that rely on each other take back the last first. */
+bool tz_commit_withdraw(struct tz_commit *commit);
 
 /* ---- Probes: what looks at a port, or plays into it, beside the graph (probe.h) ---- */
 struct tz_probe;
@@ -155,7 +175,8 @@ tz_status tz_engine_start(struct tz_engine *engine);  /* of a step clock: TZ_BUS
 tz_status tz_engine_stop(struct tz_engine *engine);   /* returns when the thread is gone; the frame stands still */
 /* Runs blocks on the calling thread; the engine's own thread must not run. Waits at most timeout_ms per block for endpoints. */
 tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t timeout_ms);
-/* The commit now belongs to the engine. With no audio thread running it is adopted at once, at the frame of the next block. */
+/* The commit now belongs to the engine. With no audio thread running it is adopted at once, at the frame of the next block, unless
+ * it is due later. */
 tz_status tz_engine_submit(struct tz_engine *engine, struct tz_commit *commit);
 
 enum tz_event_kind {

@@ -8,6 +8,7 @@ no alias, with which a few lines can stand for gigabytes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -64,9 +65,47 @@ def write_text(data: Any, format: TextFormat) -> str:
     """Plain data as text that `read_text` reads back; what is short stands on one line in YAML."""
     if format == "json":
         return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+    return _dumped(data, flow=None)
+
+
+def write_document(document: Mapping[str, Any], format: TextFormat) -> str:
+    """A document laid out for people and for version control: in each list an entry a line, or a block where a line
+    would be too long, with room around for comments."""
+    lists = {key: value for key, value in document.items() if isinstance(value, list)}
+    rest = {key: value for key, value in document.items() if key not in lists}
+    if format == "json":
+        parts = [f"  {_json(key)}: {_json(value)}" for key, value in rest.items()]
+        for key, entries in lists.items():
+            lines = ",\n".join(f"    {_json(entry)}" for entry in entries)
+            parts.append(f"  {_json(key)}: [\n{lines}\n  ]" if entries else f"  {_json(key)}: []")
+        return "{\n" + ",\n".join(parts) + "\n}\n"
+    text = "".join(_dumped({key: value}, flow=False) for key, value in rest.items())
+    for key, entries in lists.items():
+        text += f"\n{key}:\n" if entries else f"\n{key}: []\n"
+        text += "".join(map(_entry, entries))
+    return text
+
+
+def _json(value: Any) -> str:
+    """On one line, as people write it."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+
+
+def _entry(entry: Any) -> str:
+    line = _dumped(entry, flow=True, width=1 << 30)
+    if len(line) + 4 <= WIDTH:
+        return f"  - {line}"
+    return "  - " + _dumped(entry, flow=None).rstrip("\n").replace("\n", "\n    ") + "\n"
+
+
+def _dumped(data: Any, flow: bool | None, width: int = WIDTH) -> str:
+    """`flow`: all of it in braces, none of it, or None: only what is innermost."""
     import yaml
 
-    return yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=WIDTH)
+    text: str = yaml.dump(
+        data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, default_flow_style=flow, width=width
+    )
+    return text
 
 
 def _check_shape(text: str, what: str, loader: Any) -> None:

@@ -12,9 +12,15 @@ EventName = Literal[
     "connection_removed",
     "node_moved",
     "parameter_changed",
+    "graph_renamed",
     "node_state_changed",
     "transaction_applied",
+    "transaction_scheduled",
+    "transaction_dropped",
     "runtime_changed",
+    "devices_changed",
+    "device_mixer_changed",
+    "presence_changed",
     "log",
 ]
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)

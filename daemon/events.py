@@ -7,6 +7,7 @@ Everything here runs on the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ import msgspec
 
 from .event_names import EVENT_NAMES, EventName
 
+PAST = 5000  # events remembered for those who lost their connection: some minutes of busy editing, some megabytes
 QUEUE_LIMIT = 1000  # events waiting per listener: some seconds of the busiest editing, well below a megabyte
 
 
@@ -82,6 +84,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.seq = 0
+        self.run = secrets.token_hex(8)  # tells the numbers of this run of the daemon from those of another
+        self._past: deque[Event] = deque(maxlen=PAST)
         self._subscriptions: set[Subscription] = set()
 
     def publish(self, name: EventName, params: Mapping[str, Any]) -> Event:
@@ -93,15 +97,30 @@ class Hub:
             raise ValueError(f"there is no event {name!r}; add it to daemon/event_names.py")
         self.seq += 1
         event = Event(self.seq, name, params)
+        self._past.append(event)
         for subscription in self._subscriptions:
             subscription.offer(event)
         return event
 
-    def subscribe(self, names: Collection[str] | None = None, limit: int = QUEUE_LIMIT) -> Subscription:
-        """Listen to events of these names, or to all; it begins with the next one published."""
+    def subscribe(
+        self, names: Collection[str] | None = None, limit: int = QUEUE_LIMIT, since: int | None = None
+    ) -> Subscription:
+        """Listen to events of these names, or to all; it begins with the next one published, or with those after
+        `since` (see `missed`)."""
         subscription = Subscription(self, frozenset(EVENT_NAMES if names is None else names), limit)
+        for event in (self.missed(since) or ()) if since is not None else ():
+            subscription.offer(event)
         self._subscriptions.add(subscription)
         return subscription
+
+    def missed(self, since: int, names: Collection[str] | None = None) -> list[Event] | None:
+        """The events after number `since`. None: not all of them are known, or there is no such number, or they are
+        more than a listener's queue takes."""
+        oldest = self._past[0].seq if self._past else self.seq + 1
+        if not oldest - 1 <= since <= self.seq:
+            return None
+        found = [event for event in self._past if event.seq > since and (names is None or event.name in names)]
+        return found if len(found) <= QUEUE_LIMIT else None
 
     def forget(self, subscription: Subscription) -> None:
         """Called by a subscription that closes."""

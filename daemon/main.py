@@ -14,13 +14,14 @@ from tonnetz.rpc.doors.http import PortInUse
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
 
-from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .engine.core import ClockKind
 from .memory_lock import lock_memory
 from .problems import Refusal
 from .session import Session
-from .settings import Settings, file_mode, load_settings, socket_path
+from .settings import Settings, StorageSettings, file_mode, load_settings, socket_path, storage_folder
+from .startup import begin, load_configured
+from .storage.store import StorageUnusable
 from .tokens import TokenFile
 from .version import __version__
 
@@ -77,7 +78,7 @@ async def _check(settings: Settings) -> None:
     """Makes all that the configuration asks for, and starts nothing."""
     session = _session(settings, "step")
     try:
-        await _load_graph(session, settings)
+        await load_configured(session, settings)
         _http_door(session, settings)
     finally:
         await session.close()
@@ -97,18 +98,14 @@ def _session(settings: Settings, clock: str) -> Session:
     )
 
 
-async def _load_graph(session: Session, settings: Settings) -> None:
-    if settings.graph:
-        await session.load(settings.graph, caller=Caller("configuration", "admin", "startup"), label="start")
-
-
 def _http_door(session: Session, settings: Settings) -> HttpDoor | None:
     """None where there shall be none. Raises a Refusal where it would let anybody in."""
     if not settings.doors.http:
         return None
     from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
 
-    return HttpDoor(session, load_methods(), settings.doors.http, TokenFile(settings.storage.directory))
+    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()))
+    return HttpDoor(session, load_methods(), settings.doors.http, tokens)
 
 
 async def _serve(settings: Settings) -> int:
@@ -119,7 +116,8 @@ async def _serve(settings: Settings) -> int:
     session = _session(settings, settings.engine.clock)
     doors: list[UnixSocketDoor | HttpDoor] = []
     try:
-        await _load_graph(session, settings)
+        session.devices.watch()
+        await begin(session, settings)
         if settings.doors.socket:
             socket = UnixSocketDoor(
                 session,
@@ -144,7 +142,7 @@ async def _serve(settings: Settings) -> int:
         )
         await told_to_stop.wait()
         log.info("stopping: files are being finished")
-    except (SocketInUse, PortInUse) as error:
+    except (SocketInUse, PortInUse, StorageUnusable) as error:
         log.error("%s", error)
         return 1
     except OSError as error:
@@ -152,6 +150,7 @@ async def _serve(settings: Settings) -> int:
         log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
         return 1
     finally:
+        session.schedule.close()  # first, or those who wait for its transactions would keep the doors open
         for door in doors:
             await door.close()
         await session.close()

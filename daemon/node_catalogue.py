@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, cast
 
 import msgspec
 
 from . import node_types
 from .endpoints.endpoint import Endpoint, MediaRoots, Surroundings
+from .endpoints.trial import Trial
 from .engine.core import catalogue_json
 from .graph.spec import Catalogue, NodeSpec, ParameterSpec, PortSpec
 from .problems import Problem
 
+Attempt = Callable[[Mapping[str, Any], Trial], Awaitable[Mapping[str, Any]]]
+
 
 class OutsideType(Protocol):
-    """A file of `daemon/node_types`: a node type whose sound comes from or goes to the outside."""
+    """A file of `daemon/node_types`: a node type whose sound comes from or goes to the outside.
+
+    It may have one function more, `async def test(config, trial)`: tries whether an endpoint would work by a complete
+    configuration that was checked, leaves nothing behind, and gives what it found, or raises a Refusal in the words
+    that the node's state would use.
+    """
 
     SPEC: NodeSpec
 
@@ -30,6 +38,11 @@ class OutsideType(Protocol):
     def open_endpoint(self, node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint: ...
 
     def restart_needed(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool: ...
+
+
+def trial_of(outside: OutsideType | None) -> Attempt | None:
+    """A type's `test`, if it has one."""
+    return getattr(outside, "test", None)
 
 
 def load_catalogue() -> tuple[Catalogue, dict[str, OutsideType]]:

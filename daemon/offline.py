@@ -10,8 +10,11 @@ from typing import Any
 
 from .caller import Caller
 from .endpoints.endpoint import MediaRoots
+from .node_catalogue import load_catalogue
 from .session import Session
+from .storage.replaying import recorded_run
 
+CALLER = Caller("render", "admin", "offline")
 TROUBLED = ("failed", "retrying")
 BLOCKS_PER_STEP = 512  # about 2.7 s of audio between two looks at the progress
 
@@ -41,30 +44,79 @@ async def _render(
     sample_rate: int,
     block_frames: int,
 ) -> dict[str, Any]:
-    # Whoever renders runs with their own rights already: any file that they name will do.
-    media = MediaRoots(play_roots=(base_dir, Path("/")), record_root=base_dir, record_anywhere=True)
-    session = Session(sample_rate=sample_rate, block_frames=block_frames, clock="step", media=media, offline=True)
+    session = _session(sample_rate, block_frames, base_dir)
     try:
-        await session.load(document, caller=Caller("render", "admin", "offline"), fade_ms=0.0)
+        await session.load(document, caller=CALLER, fade_ms=0.0)
         await session.runtime.start()
-        left = -(-round(seconds * sample_rate) // block_frames)
-        while left > 0:
-            blocks = min(left, BLOCKS_PER_STEP)
-            await session.runtime.step(blocks)
-            left -= blocks
-            progress(session.engine.frame / sample_rate)
-        await session.runtime.stop()
-        frames = session.engine.frame
-        files = {
-            node["id"]: {
-                "type": node["type"],
-                "state": node["state"] if node["state"] in TROUBLED else "done",
-                "message": node["state_message"],
-                **node["detail"],
-            }
-            for node in session.view()["nodes"]
-            if "detail" in node
-        }
+        await _play(session, round(seconds * sample_rate), progress)
+        return await _ended(session)
     finally:
         await session.close()
+
+
+def replay(
+    folder: Path,
+    seconds: float | None,
+    base_dir: Path,
+    progress: Callable[[float], None] = lambda _: None,
+    *,
+    number: int | None = None,
+) -> dict[str, Any]:
+    """Plays a run of a daemon again, from the journal in its storage's folder: every transaction at its frame, and so,
+    with sources that always sound the same, the same samples, bit for bit. Else as `render`.
+
+    `number` is that of the run, the newest unless given; without `seconds` it ends a second after the last transaction.
+    """
+    return asyncio.run(_replay(folder, seconds, base_dir, progress, number))
+
+
+async def _replay(
+    folder: Path, seconds: float | None, base_dir: Path, progress: Callable[[float], None], number: int | None
+) -> dict[str, Any]:
+    run = recorded_run(folder, load_catalogue()[0], number)
+    session = _session(run.sample_rate, run.block_frames, base_dir)
+    last = max((entry.frame or 0 for entry in run.entries), default=0)
+    end = last + run.sample_rate if seconds is None else round(seconds * run.sample_rate)
+    try:
+        session.resume(run.graph, run.revision)
+        await session.runtime.pause()
+        for entry in run.entries:
+            if (entry.frame or 0) > end:
+                break
+            await _play(session, entry.frame or 0, progress)
+            await session.apply(entry.edits, caller=CALLER, fade_ms=entry.options.get("fade_ms"))
+        await _play(session, end, progress)
+        return {"run": run.number, "transactions": len(run.entries), **await _ended(session)}
+    finally:
+        await session.close()
+
+
+def _session(sample_rate: int, block_frames: int, base_dir: Path) -> Session:
+    # Whoever renders runs with their own rights already: any file that they name will do.
+    media = MediaRoots(play_roots=(base_dir, Path("/")), record_root=base_dir, record_anywhere=True)
+    return Session(sample_rate=sample_rate, block_frames=block_frames, clock="step", media=media, offline=True)
+
+
+async def _play(session: Session, until: int, progress: Callable[[float], None]) -> None:
+    """Runs blocks until this frame is reached, or passed."""
+    engine = session.engine
+    while (left := -(-(until - engine.frame) // engine.block_frames)) > 0:
+        await session.runtime.step(min(left, BLOCKS_PER_STEP))
+        progress(engine.frame / engine.sample_rate)
+
+
+async def _ended(session: Session) -> dict[str, Any]:
+    """Stops, and tells what became of everything."""
+    await session.runtime.stop()
+    frames, sample_rate = session.engine.frame, session.engine.sample_rate
+    files = {
+        node["id"]: {
+            "type": node["type"],
+            "state": node["state"] if node["state"] in TROUBLED else "done",
+            "message": node["state_message"],
+            **node["detail"],
+        }
+        for node in session.view()["nodes"]
+        if "detail" in node
+    }
     return {"frames": frames, "seconds": frames / sample_rate, "sample_rate": sample_rate, "nodes": files}

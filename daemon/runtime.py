@@ -51,6 +51,7 @@ class Runtime:
                 raise Refusal("unavailable", f"The engine could not be started: {error}.") from error
             self._become("running")
             self._session.schedule_sweep()
+            self._session.schedule.look()
 
     async def pause(self) -> None:
         """Holds the engine between two blocks; it goes on without a gap in any file."""
@@ -67,6 +68,7 @@ class Runtime:
                 return
             await self._halt()
             self._become("stopped")
+            self._session.schedule.rest()
             ending = self._session.stage.end_outside()
             await asyncio.gather(*(asyncio.to_thread(outside.join, CLOSING_PATIENCE_S) for outside in ending))
 
@@ -81,6 +83,7 @@ class Runtime:
             if self.state == "stopped":
                 self._wake_outside()
                 self._become("paused")
+            session.schedule.look(blocks * session.engine.block_frames)
             try:
                 await asyncio.to_thread(session.engine.step, blocks, ENDPOINT_PATIENCE_MS)
             except CoreError as error:
@@ -91,6 +94,7 @@ class Runtime:
                 raise Refusal("timeout", message, frame=session.engine.frame) from error
             finally:
                 session.sweep()
+                session.schedule.look()
 
     async def _halt(self) -> None:
         await asyncio.to_thread(self._session.engine.stop)
@@ -130,12 +134,12 @@ class Runtime:
 
     def _clock(self) -> str:
         """What drives the blocks: the id of the node whose card does, else internal, freewheel or step."""
-        stage, kind = self._session.stage, self._session.engine.clock
-        if kind != "internal" or stage.pacer is None:
+        scene, kind = self._session.stage.scene, self._session.engine.clock
+        if kind != "internal" or scene.pacer is None:
             return kind
-        outside = stage.parts[stage.pacer].outside
+        outside = scene.parts[scene.pacer].outside
         runs = outside is not None and outside.state.name == "running"
-        return stage.pacer.id if runs and self.state == "running" else kind
+        return scene.pacer.id if runs and self.state == "running" else kind
 
     def hear(self, event: EngineEvent) -> None:
         """What the audio thread tells of trouble is kept for `performance`."""

@@ -15,15 +15,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import msgspec
-
 from .caller import Caller
+from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
+from .endpoints.trial import Trial
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
-from .engine.crossing import Crossing
-from .engine.parts import Order, Outside
+from .engine.parts import Order, Outside, Part, Settings
 from .engine.stage import Stage
+from .entry import Kind
 from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes
@@ -31,22 +31,28 @@ from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
-from .graph.plan import Plan, PlanNode, make_plan, pacer
+from .graph.plan import PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
 from .graph.spec import Catalogue
-from .graph.transaction import Accepted, apply_edits
-from .history import Entry, History
+from .history import History
+from .idempotency import Answers
+from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import OutsideType, load_catalogue
+from .node_states import States
+from .node_trial import try_node
+from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, draft_of, work_out
+from .presence import Presence
 from .probing.probing import Probing
-from .problems import Problem, Refusal, refuse
+from .problems import Refusal
 from .receipt import Receipt
 from .runtime import Runtime
+from .schedule import Schedule
 from .view import state_of, troubles, view
 
 log = logging.getLogger(__name__)
 
-DEFAULT_FADE_MS = 20.0
+STORAGE = Caller("storage", "admin", "storage")  # who takes back what the disk did not take
 ADOPTION_PATIENCE_S = 5.0  # a running engine adopts within a block (some ms); a machine that stalls may take seconds
 
 
@@ -70,29 +76,39 @@ class Session:
         self.graph = Graph()
         self.revision = 0
         self.events = Hub()
+        self.presence = Presence(self.events)
         self.history = History()
+        self._answers = Answers()
+        self.keeping = Keeping(self._take_back)
         self.limits = Limits()
         self.catalogue: Catalogue
-        self._outside_types: dict[str, OutsideType]
-        self.catalogue, self._outside_types = load_catalogue()
+        self.outside_types: dict[str, OutsideType]
+        self.catalogue, self.outside_types = load_catalogue()
         self.media = media or MediaRoots()
         self.pacing = pacing
         self._make_card = None if offline else functools.partial(Card, realtime_priority=realtime_priority)
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
+        self.schedule = Schedule(self)
+        self.states = States(self)
         self.runtime = Runtime(self)
         self.probing = Probing(self)
-        self._generations: dict[str, int] = {}
-        self._opening = self.graph  # the graph whose nodes are being made
+        self.devices = Devices(self)
+        self._generations: Mapping[str, int] = {}
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self.engine.event_fd, self._hear_engine)
+        self._loop.add_reader(self.engine.event_fd, self.hear_engine)
 
     async def close(self) -> None:
-        """Stops the engine; every file is finished when this returns."""
+        """Stops the engine; every file is finished, and every transaction stored, when this returns. What waits for its
+        time is refused."""
+        self.schedule.close()
         self.probing.close()
         await self.runtime.stop()
+        await self.devices.close()
+        if self.keeping.store:
+            await self.keeping.store.close()
         if self._sweep_timer:
             self._sweep_timer.cancel()
         self._loop.remove_reader(self.engine.event_fd)
@@ -104,6 +120,11 @@ class Session:
     def troubles(self) -> list[dict[str, str]]:
         """The nodes that neither run nor are bypassed on purpose."""
         return troubles(self)
+
+    async def test_node(self, type: str, config: Any) -> dict[str, Any]:
+        """Whether a node of this type would work with this configuration (daemon/node_trial.py)."""
+        trial = Trial(self.engine.sample_rate, self.engine.block_frames, self.media, self.devices.alsa)
+        return await try_node(self.catalogue[type], self.outside_types.get(type), config, trial)
 
     # ---- Transactions ------------------------------------------------------------------------------------------------
 
@@ -117,45 +138,104 @@ class Session:
         fade_ms: float | None = None,
         label: str = "",
         dry_run: bool = False,
+        at: int | str | None = None,
+        idempotency_key: str | None = None,
+        kind: Kind = "edit",
+        of: int | None = None,
     ) -> Receipt:
         """Applies all edits at one block boundary, or raises a Refusal and changes nothing.
 
         `fade_ms` (0 to 1000) holds for structure and parameters alike; None: 20 ms for structure, parameters as each
-        type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves.
+        type finds right. With a stale `base_revision` the edits are applied if they still hold by themselves. `at`: not
+        before this frame, or this time in RFC 3339; daemon/schedule.py says what that means. The same
+        `idempotency_key` again, from the same caller, is answered as the first time (daemon/idempotency.py). `kind` and
+        `of` are what the history says of it (daemon/entry.py).
         """
-        accepted = self._accept(edits, base_revision, strict)
-        self._check_outside(accepted)
-        before, after = self.graph, accepted.graph
-        generations = self._next_generations(accepted)
-        fresh = frozenset(edit.id for edit in edits if isinstance(edit, AddNode) and edit.id is not None)
-        plan, order = self._plan(accepted, generations, fade_ms, fresh)
-        if dry_run:
-            return self._receipt(self.revision, self.engine.frame, edits, accepted, {})
-        self._opening = after
-        anew: frozenset[str] = frozenset()
-        while True:
-            try:
-                adopted, carried = self.stage.change_to(plan, order)
-                break
-            except Crossing as crossing:
-                anew |= crossing.node_ids
-                plan, order = self._plan(accepted, generations, fade_ms, fresh, anew)
-            except CoreError as error:
-                message = f"The engine could not take the change: {error}. Nothing was changed; try again."
-                raise Refusal("unavailable", message) from error
-        self.graph = after
-        self.revision += 1
-        self._generations = generations
-        revision = self.revision
-        self.history.add(
-            Entry(revision=revision, author=caller.name, label=label, edits=tuple(edits), inverse=accepted.inverse)
+        request = Request(
+            edits=edits,
+            caller=caller,
+            base_revision=base_revision,
+            strict=strict,
+            fade_ms=fade_ms,
+            label=label,
+            kind=kind,
+            of=of,
         )
-        self._tell_outside(before, after, accepted.touched | accepted.reshaped)
-        # Not after the await below: whoever asked may hang up meanwhile, and all others are to be told none the less.
-        self._to_tell[adopted] = lambda frame: self._publish(before, accepted, revision, frame, caller, label)
-        self._hear_engine()  # with no audio thread running it is adopted already
-        frame = await self._adoption(adopted, revision)
-        return self._receipt(revision, frame, edits, accepted, carried)
+        if dry_run:
+            draft = draft_of(self, request, self.standing)
+            if draft.order.states:  # whether they fit shows when they are put into nodes
+                self.stage.close(work_out(self, request, self.standing).prepared.made)
+            frame = self.engine.frame if at is None else self.schedule.foreseen(at)
+            return self.receipt(self.revision, frame, draft, {})
+        if idempotency_key is not None:
+            asked = (request, at)
+            return await self._answers.once(caller, idempotency_key, asked, lambda: self._carry_out(request, at))
+        return await self._carry_out(request, at)
+
+    async def _carry_out(self, request: Request, at: int | str | None) -> Receipt:
+        self.keeping.check()
+        if at is not None:
+            return await self.schedule.add(request, at)
+        with self.schedule.aside():
+            worked = work_out(self, request, self.standing)
+            self.submit(worked)
+            pending = self.enter(worked)
+        revision = self.revision
+        self.hear_engine()  # with no audio thread running it is adopted already
+        frame = await self._adoption(pending.adopted, revision)
+        await self.keeping.stored(pending)
+        return self.receipt(revision, frame, worked.draft, worked.prepared.carried)
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.graph, self.revision, self._generations, self.stage.scene)
+
+    def submit(self, worked: Worked, due: int = 0) -> None:
+        """Hands a change to the engine; where it can't take it, it is dropped, and that is a Refusal."""
+        try:
+            self.stage.submit(worked.prepared, due)
+        except CoreError as error:
+            self.stage.close(worked.prepared.made)
+            message = f"The engine could not take the change: {error}. Nothing was changed; try again."
+            raise Refusal("unavailable", message) from error
+
+    def enter(self, worked: Worked, due: int = 0) -> Pending:
+        """From now on the graph is the one that a submitted change leads to, and it is to be stored."""
+        draft, before = worked.draft, self.graph
+        self._go_on_from(worked, due)
+        revision = self.revision
+        entry = entry_of(revision, draft.request, before, draft.accepted)
+        self.history.add(entry)
+        adopted = worked.prepared.change.frame
+        # Not where somebody waits for it: whoever asked may hang up meanwhile, and all others are to be told even so.
+        pending = self.keeping.submitted(
+            entry, before, self.graph, adopted, lambda frame: self._publish(before, draft, revision, frame)
+        )
+        self._to_tell[adopted] = lambda frame: self.keeping.sounds(pending, frame)
+        return pending
+
+    def _go_on_from(self, worked: Worked, due: int = 0) -> None:
+        draft, before = worked.draft, self.graph
+        self.stage.enter(worked.prepared, due)
+        self.graph = draft.accepted.graph
+        self.revision += 1
+        self._generations = draft.generations
+        self._tell_outside(before, self.graph, draft.accepted.touched | draft.accepted.reshaped)
+
+    def _take_back(self, graph: Graph, revision: int) -> None:
+        """Leads back to `graph`, without what could not be stored: `revision` and all after it."""
+        self.history.forget(revision)
+        with self.schedule.aside():
+            edits = edits_between(self.graph, graph, self.catalogue)
+            worked = work_out(self, Request(edits=edits, caller=STORAGE), self.standing)
+            self.submit(worked)
+            self._go_on_from(worked)
+        self.hear_engine()
+
+    def resume(self, graph: Graph, revision: int) -> None:
+        """Begins with a graph that is right and was stored as this revision."""
+        self.graph, self.revision = graph, revision
+        self._stage_whole({}, self.frames(DEFAULT_FADE_MS))
 
     async def load(
         self,
@@ -170,84 +250,9 @@ class Session:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
-        receipt = await self.apply(
+        return await self.apply(
             edits, caller=caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, label=label
         )
-        if self.graph.name != wanted.name:
-            self.graph = msgspec.structs.replace(self.graph, name=wanted.name)
-        return receipt
-
-    def _accept(self, edits: Sequence[AnyEdit], base_revision: int | None, strict: bool) -> Accepted:
-        stale = base_revision is not None and base_revision != self.revision
-        between = self.history.describe_since(base_revision) if stale and base_revision is not None else []
-        if base_revision is not None and base_revision > self.revision:
-            message = f"The graph is at revision {self.revision}; there is no revision {base_revision} yet."
-            raise Refusal("conflict", message, revision=self.revision)
-        moved = f"The graph went from revision {base_revision} to {self.revision} meanwhile"
-        if stale and strict:
-            message = f"{moved}. Look at the changes and try again."
-            raise Refusal("conflict", message, revision=self.revision, changes=between)
-        try:
-            return apply_edits(self.graph, edits, self.catalogue, self.limits)
-        except Refusal as refusal:
-            if not stale:
-                raise
-            message = f"The edits no longer hold. {moved}. {refusal.message}"
-            raise Refusal("conflict", message, refusal.problems, revision=self.revision, changes=between) from refusal
-
-    def _check_outside(self, accepted: Accepted) -> None:
-        """Asks the outside of each node whose configuration is new whether it could work by it, before it is made."""
-        problems: list[Problem] = []
-        for node_id in accepted.touched:
-            old, new = self.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
-            outside = self._outside_types.get(new.type)
-            if outside is None or (old is not None and old.config is new.config):
-                continue
-            place = max(index for index, name in enumerate(accepted.ids) if name == node_id)
-            problems += (
-                msgspec.structs.replace(problem, where=f"edits[{place}].{problem.where}")
-                for problem in outside.check(new.config, self.media)
-            )
-        if problems:
-            only_forbidden = all(problem.kind == "forbidden" for problem in problems)
-            raise refuse("forbidden" if only_forbidden else "invalid_config", problems)
-
-    def _next_generations(self, accepted: Accepted) -> dict[str, int]:
-        """A node that is added or replaced, or whose outside has to begin anew, gets another node object."""
-        anew = set(accepted.renewed | accepted.acted)
-        for node_id in accepted.touched:
-            old, new = self.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
-            outside = self._outside_types.get(new.type)
-            if old is None or (outside and old.type == new.type and outside.restart_needed(old.config, new.config)):
-                anew.add(node_id)
-        if not anew:
-            return self._generations
-        return self._generations | {node_id: self._generations.get(node_id, 0) + 1 for node_id in anew}
-
-    def _plan(
-        self,
-        accepted: Accepted,
-        generations: Mapping[str, int],
-        fade_ms: float | None,
-        fresh: frozenset[str],
-        anew: frozenset[str] = frozenset(),
-    ) -> tuple[Plan, Order]:
-        graph = accepted.graph
-        touched = accepted.touched | accepted.reshaped | anew
-        channels = resolve_channels(graph, self.catalogue)
-        plan, problems = make_plan(graph, self.catalogue, channels, generations, self.stage.plan, touched, anew)
-        if problems:
-            raise refuse("invalid_graph", problems)
-        values = {}
-        for node_id in touched:
-            node, old = graph.nodes[node_id], self.graph.nodes.get(node_id)
-            if old is None or old.config is not node.config or plan.nodes[node_id] not in self.stage.parts:
-                spec = self.catalogue[node.type]
-                values[plan.nodes[node_id]] = flatten(spec, node.config)
-        fade_frames = self.frames(DEFAULT_FADE_MS if fade_ms is None else fade_ms)
-        abrupt = frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate")
-        ramp_frames = None if fade_ms is None else fade_frames
-        return plan, Order(values, fade_frames, ramp_frames, abrupt, fresh, pacer(graph, plan, self.pacing))
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
@@ -262,16 +267,15 @@ class Session:
             )
             raise Refusal("timeout", message, revision=revision) from None
 
-    def _receipt(
-        self, revision: int, frame: int, edits: Sequence[AnyEdit], accepted: Accepted, carried: dict[str, bool]
-    ) -> Receipt:
+    def receipt(self, revision: int, frame: int, draft: Draft, carried: Mapping[str, bool]) -> Receipt:
+        edits, accepted = draft.request.edits, draft.accepted
         return Receipt(
             revision=revision,
             frame=frame,
             time=self.time_of(frame),
             block=frame // self.engine.block_frames,
             ids=[made for edit, made in zip(edits, accepted.ids, strict=True) if isinstance(edit, AddNode | Connect)],
-            state_carried=carried,
+            state_carried=dict(carried),
             warnings=list(accepted.warnings),
         )
 
@@ -283,19 +287,16 @@ class Session:
             at_ns = status.frame_time_ns + (frame - status.frame) * 1_000_000_000 // self.engine.sample_rate
         return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
-    def _publish(
-        self, before: Graph, accepted: Accepted, revision: int, frame: int, caller: Caller, label: str
-    ) -> None:
-        about = {"revision": revision, "author": caller.name, "origin": caller.origin}
+    def _publish(self, before: Graph, draft: Draft, revision: int, frame: int) -> None:
+        request, accepted = draft.request, draft.accepted
+        about = {"revision": revision, "author": request.caller.name, "origin": request.caller.origin}
         for name, params in changes(before, accepted.graph, self.catalogue, accepted.renewed):
             self.events.publish(cast("EventName", name), {**about, **params})
-        self.events.publish("transaction_applied", {**about, "frame": frame, "label": label})
+        self.events.publish("transaction_applied", {**about, "frame": frame, "label": request.label})
 
     # ---- The outside -------------------------------------------------------------------------------------------------
 
-    def _open_outside(self, node: PlanNode) -> Outside:
-        config = self._opening.nodes[node.id].config
-
+    def _open_outside(self, node: PlanNode, config: Mapping[str, Any]) -> Outside:
         def on_state(state: EndpointState) -> None:
             self._loop.call_soon_threadsafe(self._tell_state, node.id, state)
 
@@ -308,7 +309,7 @@ class Session:
             make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
             make_card=self._make_card,
         )
-        return self._outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)
+        return self.outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)
 
     def _tell_outside(self, before: Graph, after: Graph, touched: Collection[str]) -> None:
         """Starts what is new while the engine is active, and tells the rest what of its configuration changed."""
@@ -317,10 +318,15 @@ class Session:
             if part.outside is None:
                 continue
             if not part.started:
-                if self.runtime.active:
-                    part.start()
-            elif old is not None and old.config != new.config:
+                self.let_begin((part,))
+            elif old is not None and old.config != new.config and part.settings.config is not new.config:
                 part.outside.configure(new.config)
+
+    def let_begin(self, parts: Collection[Part]) -> None:
+        """Starts players and recorders that are new, if the engine is at work. Else they begin with it."""
+        if self.runtime.active:
+            for part in parts:
+                part.start()
 
     def _tell_state(self, node_id: str, state: EndpointState) -> None:
         node = self.graph.nodes.get(node_id)
@@ -335,24 +341,28 @@ class Session:
             part = self.stage.parts[node]
             if part.outside is not None and part.started:
                 generations[node.id] = generations.get(node.id, 0) + 1
-        if generations == self._generations:
-            return
+        if generations != self._generations:
+            self._stage_whole(generations, fade_frames=0)
+
+    def _stage_whole(self, generations: dict[str, int], fade_frames: int) -> None:
+        """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
         plan, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan)
-        values = {
-            node: flatten(node.spec, self.graph.nodes[node.id].config)
+        settings = {
+            node: Settings(*flatten(node.spec, config), config)
             for node in plan.nodes.values()
             if node not in self.stage.parts
+            for config in (self.graph.nodes[node.id].config,)
         }
-        order = Order(values, fade_frames=0, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
-        self._opening = self.graph
-        self.stage.change_to(plan, order)
-        self._generations = generations
-        self._hear_engine()
+        order = Order(settings, fade_frames, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
+        with self.schedule.aside():
+            self.stage.change_to(plan, order)
+            self._generations = generations
+        self.hear_engine()
 
     # ---- The engine --------------------------------------------------------------------------------------------------
 
-    def _hear_engine(self) -> None:
+    def hear_engine(self) -> None:
         try:
             self.engine.clear_bell()
             heard = self.engine.events()
@@ -367,6 +377,7 @@ class Session:
         self.runtime.hear(event)
         match event.kind:
             case "adopted":
+                self.schedule.enter_until(event.id)
                 tell = self._to_tell.pop(self.stage.adopted(event), None)
                 if tell:
                     tell(event.frame)
@@ -399,8 +410,10 @@ class Session:
         if self._sweep_timer:
             self._sweep_timer.cancel()
             self._sweep_timer = None
-        try:
-            self.stage.sweep()
-        except CoreError as error:
-            log.warning("clearing the stage is put off: %s", error)
-        self._hear_engine()
+        if not self.stage.is_swept:
+            try:
+                with self.schedule.aside():
+                    self.stage.sweep()
+            except CoreError as error:
+                log.warning("clearing the stage is put off: %s", error)
+        self.hear_engine()

@@ -37,9 +37,12 @@ PROBLEMS = 50  # so many are told; who sends a million unknown names gets no mil
 
 
 class Connection(Protocol):
-    """A lasting connection, which can be sent events: the socket has one, a single HTTP request has none."""
+    """A lasting connection, which can be sent events: the socket has one, a single HTTP request has none. When it ends,
+    the door calls `Session.presence.leave` with it."""
 
-    def subscribe(self, names: Sequence[str] | None) -> None: ...
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
+        """From now on, or from the event after number `since`."""
+        ...
 
     def unsubscribe(self) -> None: ...
 
@@ -57,7 +60,7 @@ class Shell(msgspec.Struct, frozen=True):
 
     `add <type> [<id>] [<config:words>...]`: `:words` is read from the `key=value` words that end the line, `:file` from
     a file (`-` is standard input), as text or as YAML or JSON as the parameter's type wants. A parameter that the usage
-    does not name is an option.
+    does not name is an option. The words before the parameters are the command: `devices probe <device>`.
     """
 
     usage: str
@@ -65,7 +68,7 @@ class Shell(msgspec.Struct, frozen=True):
 
     @property
     def command(self) -> str:
-        return self.usage.partition(" ")[0]
+        return re.split(r" [<\[]", self.usage)[0]
 
     @property
     def arguments(self) -> list[tuple[str, str]]:

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Ring, Route, catalogue_json
+from tonnetz.daemon.engine.node_state import restore, state_of
 from tonnetz.daemon.graph.config import complete, flatten, structure_changed
 from tonnetz.daemon.graph.model import Connection, Graph, Node
+from tonnetz.daemon.graph.node_state import NodeState
 from tonnetz.daemon.graph.ports import NodeChannels, resolve_channels
 from tonnetz.daemon.graph.spec import Catalogue
 from tonnetz.daemon.node_catalogue import load_catalogue
@@ -73,8 +75,9 @@ class Bench:
         block: int = 256,
         rate: int = RATE,
         room: int = 0,
+        state: NodeState | None = None,
     ) -> None:
-        """`room`: the most frames that will come out, where they are more than go in."""
+        """`room`: the most frames that will come out, where they are more than go in; `state`: what it begins with."""
         self.type, self.block, self.rate = node_type, block, rate
         self.inputs = {name: np.atleast_2d(np.asarray(sound, np.float32)) for name, sound in (inputs or {}).items()}
         self.config = configured(node_type, config or {})
@@ -87,6 +90,8 @@ class Bench:
             name: self._node("ring_sink", [ring.channels], [], [], ring=ring) for name, ring in self.rings.items()
         }
         self.node = self._subject()
+        if state is not None:
+            restore("subject", self.node, state, 0)
         self._commit(CoreCommit(1, self._plan()))
         self.engine.start()
         self._heard: dict[str, list[Samples]] = {name: [] for name in self.rings}
@@ -145,6 +150,15 @@ class Bench:
             commit = CoreCommit(2, None)
             commit.set(self.node, flatten(catalogue()[self.type], self.config)[0], ramp_frames)
         self._commit(commit)
+
+    def state(self) -> NodeState:
+        """What the sound so far has left in the node."""
+        copy = self._subject()
+        commit = CoreCommit(3, None)
+        commit.copy(self.node, copy)
+        self._commit(commit)
+        self.engine.events()
+        return state_of(copy, self.type)
 
     def step(self, blocks: int) -> None:
         self.engine.step(blocks, 1000)

@@ -76,6 +76,10 @@ def test_a_quick_run_has_all_rows(checkout: Path) -> None:
         assert -0.1 < row["p50_ms"] <= row["p99_ms"] < 60_000 and row["requests"] > 0, row
         assert row["name"] in outcome.stdout
 
+    assert [row["nodes"] for row in results["stored"]] == [1000] * 3
+    for row in results["stored"]:
+        assert 0 < row["seconds"] < 100 and row["name"] in outcome.stdout
+
     assert 0 < results["idle"]["percent"] < 100 * (os.cpu_count() or 1)
     goals = [row["met"] for rows in ("processing", "edits", "applied") for row in results[rows] if "met" in row]
     assert len(goals) == 3 + 1 + 2

@@ -7,6 +7,7 @@ A `json` block right after one shows what that prints.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -19,7 +20,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
@@ -32,16 +33,20 @@ from tonnetz.daemon.endpoints.endpoint import MediaRoots
 from tonnetz.daemon.events import QUEUE_LIMIT
 from tonnetz.daemon.graph.config import complete
 from tonnetz.daemon.graph.document import edits_from_plain, parse_document
+from tonnetz.daemon.graph.edits import AnyEdit, RenameNode
 from tonnetz.daemon.graph.rules import Limits as GraphLimits
 from tonnetz.daemon.graph.transaction import apply_edits
 from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.session import Session
-from tonnetz.daemon.settings import parse_settings
+from tonnetz.daemon.settings import Settings, StorageSettings, parse_settings
+from tonnetz.daemon.startup import begin
 from tonnetz.rpc.doors.command_line.program import program
 from tonnetz.rpc.doors.json_rpc import JsonRpc
 from tonnetz.rpc.doors.json_rpc import Limits as MessageLimits
 from tonnetz.rpc.doors.unix_socket import CONNECTIONS, PATIENCE_S
 from tonnetz.rpc.method_table import Call, load_methods
+
+from .alsa.virtual_card import VirtualCard, named
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DOCS = CHECKOUT / "docs"
@@ -193,13 +198,13 @@ def test_both_ways_of_writing_edits_say_the_same() -> None:
     short = next(edits_from_plain(read_text(b.text)) for b in blocks(page) if b.text.startswith("- add_node"))
     lines = next(b.text for b in blocks(page) if b.text.startswith('{"op": "add_node"')).splitlines()
     assert edits_from_plain([json.loads(line) for line in lines]) == short
-    assert len({type(edit) for edit in short}) == 9
+    assert {type(edit) for edit in short} == set(get_args(AnyEdit))
 
 
 class Listener:
     """A connection that lasts, as far as methods are concerned."""
 
-    def subscribe(self, names: Sequence[str] | None) -> None:
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
         pass
 
     def unsubscribe(self) -> None:
@@ -207,12 +212,29 @@ class Listener:
 
 
 @pytest.fixture
-async def session(tmp_path: Path) -> AsyncIterator[Session]:
-    """The demo's graph, on the step clock; there is no sound in its folder."""
+async def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Session]:
+    """The demo's graph, on the step clock; there is no sound in its folder. The machine has a card `hw:0`.
+
+    Something was undone, and there is a snapshot.
+    """
+    for variable, value in named(tmp_path, {"hw": VirtualCard(tmp_path)}).items():
+        monkeypatch.setenv(variable, value)
     media = MediaRoots(play_roots=(tmp_path,), record_root=tmp_path)
     session = Session(clock="step", media=media)
-    await session.load(demo_document(), caller=CALLER)
+    await begin(session, Settings(storage=StorageSettings(directory=str(tmp_path / "state")), graph=demo_document()))
+    for name in ("noon", "night"):
+        await session.apply(edits_from_plain([{"rename_graph": {"name": name}}]), caller=CALLER)
+    for name, params in (
+        ("snapshots.save", {"name": "evening"}),
+        ("templates.save", {"name": "channel", "nodes": ["eq", "mix"]}),
+        ("history.undo", {}),
+    ):
+        await load_methods()[name].run(Call(session, CALLER), params)
+    later = RenameNode(id="drone", label="Later")
+    waiting = asyncio.create_task(session.apply([later], caller=CALLER, at=10**6))  # there is something to be cancelled
+    await asyncio.sleep(0)
     yield session
+    waiting.cancel()
     await session.close()
 
 
@@ -252,17 +274,22 @@ async def test_events_tell_what_the_page_says(session: Session) -> None:
 
 
 class Demo:
-    """What `./dev run` starts, in a folder that looks like a checkout."""
+    """What `./dev run` starts, in a folder that looks like a checkout, on a machine with a card `hw:0`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.environment = named(folder, {"hw": VirtualCard(folder)})
         (folder / ".venv").symlink_to(sys.prefix)
         shutil.copy(CHECKOUT / "dev", folder)
         shutil.copytree(CHECKOUT / "examples", folder / "examples", ignore=shutil.ignore_patterns("*.wav", "*.flac"))
         self.output = folder / "demo.log"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "examples/demo/run.py"], cwd=folder, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, "examples/demo/run.py"],
+                cwd=folder,
+                env=os.environ | self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         try:
             deadline = time.monotonic() + START_S

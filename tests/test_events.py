@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tonnetz.daemon import events
 from tonnetz.daemon.events import Event, Hub, Subscription
 
 
@@ -86,3 +87,26 @@ async def test_a_listener_may_leave_while_events_are_told() -> None:
 def test_a_name_that_is_no_event_is_the_publishers_mistake() -> None:
     with pytest.raises(ValueError, match="node_aded"):
         Hub().publish("node_aded", {})  # type: ignore[arg-type]
+
+
+async def test_who_was_away_is_sent_what_happened_meanwhile() -> None:
+    hub = Hub()
+    for number in range(5):
+        hub.publish("log" if number % 2 else "node_moved", {"number": number})
+    subscription = hub.subscribe(["log"], since=1)
+    hub.publish("log", {"number": 5})
+    assert [event.params["number"] for event in await heard(subscription)] == [1, 3, 5]
+    assert [len(hub.missed(since) or ()) for since in (0, 5, 6)] == [6, 1, 0]
+    assert len(hub.missed(0, ["log"]) or ()) == 3
+
+
+def test_what_is_forgotten_or_too_much_or_yet_to_come_is_not_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAST", 20)
+    monkeypatch.setattr(events, "QUEUE_LIMIT", 10)
+    hub = Hub()
+    assert hub.missed(0) == [] and hub.missed(1) is None
+    for _ in range(30):
+        hub.publish("log", {})
+    assert hub.missed(9) is None, "number 10 is forgotten"
+    assert hub.missed(10) is None, "twenty are more than a queue takes"
+    assert len(hub.missed(20) or ()) == 10 and hub.missed(30) == [] and hub.missed(31) is None

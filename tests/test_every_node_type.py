@@ -140,6 +140,47 @@ def test_after_a_reset_it_is_as_new(node_type: str) -> None:
     assert same({name: output[:, end:FRAMES] for name, output in bench.outputs.items()}, fresh)
 
 
+@pytest.mark.parametrize("end", ["defaults", "minima", "maxima"])
+@pytest.mark.parametrize("node_type", TYPES)
+def test_a_new_node_with_its_saved_state_goes_on_bit_for_bit(node_type: str, end: str) -> None:
+    """After a glide that has arrived: the fresh node was made at its settings."""
+    config = configurations(node_type)[end]
+    inputs = fed(node_type, SOUNDS["noise"])
+    played = Bench(node_type, {}, inputs, block=16, room=FRAMES)
+    played.edit(config, 100)
+    played.step(120)
+    state = played.state()
+    played.forget()
+    played.step(180)
+    rest = {name: sound[:, 120 * 16 :] for name, sound in inputs.items()}
+    fresh = Bench(node_type, config, rest, block=16, room=FRAMES, state=state)
+    assert fresh.state() == state
+    fresh.step(180)
+    assert same(fresh.outputs, played.outputs)
+
+
+def test_some_types_remember() -> None:
+    """Where a fresh node without the state went on alike, the test above would find nothing."""
+    for node_type, config in {
+        "delay": {"time_ms": 10.0},
+        "equalizer": {"bands": [{"gain_db": 6.0}]},
+        "tone": {"frequency": 1001.0},
+    }.items():
+        inputs = fed(node_type, SOUNDS["noise"])
+        played = Bench(node_type, config, inputs, block=16, room=FRAMES)
+        played.step(120)
+        state = played.state()
+        played.forget()
+        played.step(30)
+        rest = {name: sound[:, 120 * 16 :] for name, sound in inputs.items()}
+        with_it, without = (
+            Bench(node_type, config, rest, block=16, room=FRAMES, state=given) for given in (state, None)
+        )
+        with_it.step(30)
+        without.step(30)
+        assert same(with_it.outputs, played.outputs) and not same(without.outputs, played.outputs)
+
+
 @pytest.mark.parametrize("node_type", TYPES)
 def test_it_says_what_it_is(node_type: str) -> None:
     spec = catalogue()[node_type]

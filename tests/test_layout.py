@@ -148,6 +148,21 @@ def test_only_the_engine_touches_the_core() -> None:
     assert [name for name in users if not within(name, "tonnetz.daemon.engine")] == []
 
 
+def test_threads_live_with_what_they_wait_for() -> None:
+    """Files and networks, in endpoints; the database, in storage. Nobody else begins a thread or a process."""
+    homes = {"tonnetz.daemon.endpoints", "tonnetz.daemon.storage"}
+    begun = broken("tonnetz", forbidden={"threading", "multiprocessing", "subprocess", "concurrent.futures"})
+    assert [line for line in begun if not any(within(line.split()[0], home) for home in homes)] == []
+    users = broken("tonnetz", forbidden={"sqlite3"})
+    assert users, "somebody must use the database"
+    assert [line for line in users if not within(line.split()[0], "tonnetz.daemon.storage")] == []
+
+
+def test_storage_knows_graphs_and_nothing_that_plays() -> None:
+    known = {"tonnetz.daemon.storage", "tonnetz.daemon.graph", "tonnetz.daemon.entry", "tonnetz.daemon.problems"}
+    assert broken("tonnetz.daemon.storage", allowed=known) == []
+
+
 def test_endpoints_are_handed_what_they_need() -> None:
     above = {"tonnetz.daemon.engine", "tonnetz.daemon.session", "tonnetz.daemon.main", "tonnetz.rpc"}
     assert broken("tonnetz.daemon.endpoints", forbidden=above) == []

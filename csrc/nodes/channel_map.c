@@ -35,8 +35,9 @@ struct settings {
 struct state {
 	uint32_t rows, columns;
 	struct tz_glide glide;
-	struct tz_share *share; /* what does not rest at 0, row after row, each as long as a row of the matrix; at the end of this block */
-	uint32_t shares[MOST_CHANNELS]; /* how many there are in each row */
+	struct tz_terms terms[MOST_CHANNELS]; /* of the rows that are summed together from here on: what does not rest at 0 in all of them */
+	float *gain;                          /* theirs; at the end of this block, as are their sources */
+	uint32_t *source;
 	struct tz_ramp factor[];
 };
 
@@ -53,7 +54,7 @@ static size_t settings_size(const struct tz_shape *shape)
 static size_t state_size(const struct tz_shape *shape, const double *values)
 {
 	(void)values;
-	return sizeof(struct state) + cells(shape) * (sizeof(struct tz_ramp) + sizeof(struct tz_share));
+	return sizeof(struct state) + cells(shape) * (sizeof(struct tz_ramp) + sizeof(float) + sizeof(uint32_t));
 }
 
 /* A cell of which nothing was said (NaN). */
@@ -78,17 +79,29 @@ static void prepare(const struct tz_shape *shape, const double *values, void *bl
 		}
 }
 
-/* Lists what will sound once the glide is over. */
-static void list_shares(struct state *state)
+/* How many rows from this one on are summed together. */
+TZ_INLINE uint32_t rows_together(const struct state *state, uint32_t first)
 {
-	for (uint32_t row = 0; row < state->rows; row++) {
-		struct tz_share *share = state->share + row * state->columns;
-		state->shares[row] = 0;
+	return state->rows - first < TZ_SUM_ROWS ? 1 : TZ_SUM_ROWS;
+}
+
+/* Lists what will sound once the glide is over. */
+static void list_terms(struct state *state)
+{
+	for (uint32_t first = 0, rows; first < state->rows; first += rows) {
+		rows = rows_together(state, first);
+		float *gain = state->gain + first * state->columns;
+		uint32_t *source = state->source + first * state->columns, count = 0;
 		for (uint32_t column = 0; column < state->columns; column++) {
-			const float gain = state->factor[row * state->columns + column].target;
-			if (gain != 0.0f)
-				share[state->shares[row]++] = (struct tz_share){column, gain};
+			bool sounds = false;
+			for (uint32_t row = 0; row < rows; row++) {
+				gain[count * rows + row] = state->factor[(first + row) * state->columns + column].target;
+				sounds |= gain[count * rows + row] != 0.0f;
+			}
+			if (sounds)
+				source[count++] = column;
 		}
+		state->terms[first] = (struct tz_terms){.source = source, .gain = gain, .count = count};
 	}
 }
 
@@ -99,7 +112,7 @@ static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
 	const float way = tz_way(&state->glide, state->glide.left);
 	for (uint32_t cell = 0; cell < state->rows * state->columns; cell++)
 		tz_ramp_to(&state->factor[cell], way, settings->factor[cell]);
-	list_shares(state);
+	list_terms(state);
 	tz_glide_start(&state->glide, ramp_frames, settings->own_frames);
 }
 
@@ -109,7 +122,8 @@ static void init(const struct tz_shape *shape, const double *values, const void 
 	struct state *state = block;
 	state->rows = shape->output_channels[0];
 	state->columns = shape->input_channels[0];
-	state->share = (struct tz_share *)&state->factor[cells(shape)];
+	state->gain = (float *)&state->factor[cells(shape)];
+	state->source = (uint32_t *)(state->gain + cells(shape));
 	adopt(state, settings, 0);
 }
 
@@ -129,17 +143,21 @@ TZ_INLINE void run_gliding(const struct state *state, const struct tz_member *me
 	}
 }
 
-/* Tile by tile, so that all inputs of a tile stay in the nearest cache (32 kB) while row after row wants them. */
+/* Piece by piece, so that all inputs of a piece (16 kB) stay in the nearest cache (32 kB) while rows and rows want them. */
 TZ_INLINE void run_steady(const struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
 {
-	const uint32_t longest = 8192 / state->columns;
-	for (uint32_t done = 0; done < frames; done += longest)
-		for (uint32_t row = 0; row < state->rows; row++)
-			tz_sum_shares(member->out[0][row] + first + done, member->in[0], state->share + row * state->columns, state->shares[row], first + done,
-			    tz_least(frames - done, longest));
+	for (uint32_t done = 0; done < frames; done += TZ_PIECE)
+		for (uint32_t row = 0, rows; row < state->rows; row += rows) {
+			const uint32_t piece = tz_least(frames - done, TZ_PIECE);
+			rows = rows_together(state, row);
+			if (rows == TZ_SUM_ROWS)
+				tz_sum_terms(TZ_SUM_ROWS, member->out[0] + row, member->in[0], &state->terms[row], first + done, piece);
+			else
+				tz_sum_terms(1, member->out[0] + row, member->in[0], &state->terms[row], first + done, piece);
+		}
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t n = 0; n < count; n++) {
 		struct state *state = members[n].state;

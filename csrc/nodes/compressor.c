@@ -170,62 +170,143 @@ static void transfer(void *block, const void *predecessor)
 	}
 }
 
-TZ_INLINE float follow(const struct state *state, float envelope, float sound, float way)
+static uint32_t fields(void *block, struct tz_field *field)
 {
-	const float square = sound * sound;
-	const float peak = tz_ramp_at(&state->value[PEAK], way) * square;
-	const float mean = tz_ramp_at(&state->value[MEAN], way) * square + state->keep * envelope;
-	return peak > mean ? peak : mean;
+	struct state *state = block;
+	field[0] = (struct tz_field){.name = "reduction_db", .cell = TZ_FLOAT64, .rows = 1, .columns = 1, .at = &state->reduction};
+	field[1] = (struct tz_field){.name = "envelope", .cell = TZ_FLOAT32, .rows = state->envelopes, .columns = 1, .at = state->envelope};
+	field[2] = (struct tz_field){.name = "lookahead", .cell = TZ_FLOAT32, .rows = state->channels, .columns = state->ahead, .at = state->line,
+	                             .position = &state->position};
+	return 3;
 }
 
-/* The power of the loudest channel. Two channels at a time, for an envelope waits for itself; the last may be its own neighbour. */
-TZ_INLINE void detect(struct state *state, const struct tz_member *member, uint32_t first, const float *way, float *restrict power, uint32_t frames)
+static void restored(void *block, uint32_t seam)
 {
-	const bool keyed = member->in[SIDECHAIN] != NULL;
-	const float *const *key = keyed ? member->in[SIDECHAIN] : member->in[IN];
-	const uint32_t channels = keyed ? state->key_channels : state->channels;
-	for (uint32_t frame = 0; frame < frames; frame++)
-		power[frame] = 0.0f;
-	for (uint32_t channel = 0; channel < channels; channel += 2) {
-		const uint32_t neighbour = tz_least(channel + 1, channels - 1);
-		const float *restrict left = key[channel] + first, *restrict right = key[neighbour] + first;
-		float one = state->envelope[channel], other = state->envelope[neighbour];
-		for (uint32_t frame = 0; frame < frames; frame++) {
-			one = follow(state, one, left[frame], way[frame]);
-			other = follow(state, other, right[frame], way[frame]);
-			const float louder = one > other ? one : other;
-			power[frame] = power[frame] > louder ? power[frame] : louder;
-		}
-		state->envelope[channel] = one;
-		state->envelope[neighbour] = other;
+	struct state *state = block;
+	const uint32_t faded = tz_least(seam, state->ahead);
+	for (uint32_t channel = 0; channel < state->channels; channel++)
+		for (uint32_t age = 1; age <= faded; age++)
+			state->line[(size_t)(channel + 1) * state->ahead - age] *= tz_smooth((float)(age - 1) / (float)faded);
+}
+
+/* Nodes of a call that are worked on together. What waits for itself, envelope and smoothing, takes no longer for several than for one;
+ * the rest goes frame by frame through the lanes of vectors. */
+enum { SIDE_BY_SIDE = 4, VOICES = 8 };
+
+/* A piece of the sound: at most TZ_PIECE frames. */
+typedef float piece[TZ_PIECE];
+
+/* A value in a frame of a piece. `way`: what is left of the glide in each frame, NULL where the node rests. */
+TZ_INLINE float value_at(const struct state *state, uint32_t value, const float *way, uint32_t frame)
+{
+	return way ? tz_ramp_at(&state->value[value], way[frame]) : state->value[value].target;
+}
+
+/* Envelopes of some channels, of whatever nodes. */
+struct voices {
+	uint32_t count;
+	float *envelope[VOICES], keep[VOICES];
+	float *power[VOICES]; /* where the loudest of a node's is wanted */
+	piece peak[VOICES], mean[VOICES];
+};
+
+/* `count`, of which those that are not in use stay silent, is known where this is inlined. */
+TZ_INLINE void follow(const uint32_t count, struct voices *voices, uint32_t frames)
+{
+	float now[VOICES] = {0}, keep[VOICES] = {0};
+	for (uint32_t n = 0; n < voices->count; n++) {
+		now[n] = *voices->envelope[n];
+		keep[n] = voices->keep[n];
 	}
+	for (uint32_t frame = 0; frame < frames; frame++)
+#pragma GCC unroll 8
+		for (uint32_t n = 0; n < count; n++) {
+			const float mean = voices->mean[n][frame] + keep[n] * now[n], peak = voices->peak[n][frame];
+			voices->peak[n][frame] = now[n] = peak > mean ? peak : mean;
+		}
+	for (uint32_t n = 0; n < voices->count; n++) {
+		*voices->envelope[n] = now[n];
+		float *restrict power = voices->power[n];
+		for (uint32_t frame = 0; frame < frames; frame++)
+			power[frame] = power[frame] > voices->peak[n][frame] ? power[frame] : voices->peak[n][frame];
+	}
+	voices->count = 0;
+}
+
+TZ_INLINE void follow_all(struct voices *voices, uint32_t frames)
+{
+	if (voices->count > 2)
+		follow(VOICES, voices, frames);
+	else if (voices->count > 0)
+		follow(2, voices, frames);
+}
+
+/* The power of each node's loudest channel. */
+TZ_INLINE void detect(const struct tz_member *members, uint32_t count, uint32_t first, const float *const *ways, piece *power, uint32_t frames)
+{
+	struct voices voices;
+	voices.count = 0;
+	for (uint32_t m = 0; m < count; m++) {
+		struct state *state = members[m].state;
+		const bool keyed = members[m].in[SIDECHAIN] != NULL;
+		const float *const *key = keyed ? members[m].in[SIDECHAIN] : members[m].in[IN];
+		const uint32_t channels = keyed ? state->key_channels : state->channels;
+		const float *way = ways[m];
+		for (uint32_t frame = 0; frame < frames; frame++)
+			power[m][frame] = 0.0f;
+		for (uint32_t channel = 0; channel < channels; channel++) {
+			const uint32_t n = voices.count++;
+			const float *restrict sound = key[channel] + first;
+			voices.envelope[n] = &state->envelope[channel];
+			voices.keep[n] = state->keep;
+			voices.power[n] = power[m];
+			for (uint32_t frame = 0; frame < frames; frame++) {
+				const float square = sound[frame] * sound[frame];
+				voices.peak[n][frame] = value_at(state, PEAK, way, frame) * square;
+				voices.mean[n][frame] = value_at(state, MEAN, way, frame) * square;
+			}
+			if (voices.count == VOICES)
+				follow_all(&voices, frames);
+		}
+	}
+	follow_all(&voices, frames);
 }
 
 /* Powers become the reductions that the static curve asks for, in dB, 0 or below. */
 TZ_INLINE void look_up(const struct state *state, const float *way, float *restrict value, uint32_t frames)
 {
 	for (uint32_t frame = 0; frame < frames; frame++) {
-		const float knee = tz_ramp_at(&state->value[KNEE], way[frame]);
+		const float knee = value_at(state, KNEE, way, frame);
 		const float level = 3.0103000f * tz_log2f(value[frame] + 1e-20f); /* −200 dBFS is silence */
-		const float above = level - tz_ramp_at(&state->value[THRESHOLD], way[frame]) + 0.5f * knee; /* the foot of the knee */
+		const float above = level - value_at(state, THRESHOLD, way, frame) + 0.5f * knee; /* the foot of the knee */
 		float bend = above > 0.0f ? above : 0.0f;
 		bend = bend < knee ? bend : knee;
 		const float straight = above > knee ? above - knee : 0.0f;
-		value[frame] = tz_ramp_at(&state->value[SLOPE], way[frame]) * (bend * bend / (2.0f * knee) + straight);
+		value[frame] = value_at(state, SLOPE, way, frame) * (bend * bend / (2.0f * knee) + straight);
 	}
 }
 
-/* One after the other: the only part that has to wait for itself. */
-TZ_INLINE void smooth(struct state *state, const float *wanted, float *restrict reduction, uint32_t frames)
+/* Frame after frame. `count` is known where this is inlined. */
+TZ_INLINE void smooth(const uint32_t count, const struct tz_member *members, uint32_t first, const piece *wanted, uint32_t frames)
 {
-	const double attack = state->attack, release = state->release;
-	double now = state->reduction;
-	for (uint32_t frame = 0; frame < frames; frame++) {
-		const double apart = (double)wanted[frame] - now, down = attack * apart, up = release * apart;
-		now += apart < 0.0 ? down : up;
-		reduction[frame] = (float)now;
+	double attack[SIDE_BY_SIDE], release[SIDE_BY_SIDE], now[SIDE_BY_SIDE];
+	float *reduction[SIDE_BY_SIDE];
+	for (uint32_t m = 0; m < count; m++) {
+		const struct state *state = members[m].state;
+		attack[m] = state->attack;
+		release[m] = state->release;
+		now[m] = state->reduction;
+		reduction[m] = members[m].out[GAIN_REDUCTION_DB][0] + first;
 	}
-	state->reduction = now;
+	for (uint32_t frame = 0; frame < frames; frame++)
+#pragma GCC unroll 4
+		for (uint32_t m = 0; m < count; m++) {
+			const double apart = (double)wanted[m][frame] - now[m], down = attack[m] * apart, up = release[m] * apart;
+			now[m] += apart < 0.0 ? down : up;
+			reduction[m][frame] = (float)now[m];
+		}
+	for (uint32_t m = 0; m < count; m++)
+		((struct state *)members[m].state)->reduction = now[m];
 }
 
 /* Exchanges a channel's newest frames for its oldest in the look-ahead. */
@@ -245,19 +326,14 @@ TZ_INLINE const float *look_ahead(const struct state *state, const float *in, ui
 	return late;
 }
 
-/* At most TZ_PIECE frames. */
-TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+TZ_INLINE void turn_down(const struct tz_member *member, uint32_t first, const float *way, uint32_t frames)
 {
-	float way[TZ_PIECE], wanted[TZ_PIECE], factor[TZ_PIECE], late[TZ_PIECE];
-	for (uint32_t frame = 0; frame < frames; frame++)
-		way[frame] = frame + 1 < state->glide.left ? tz_way(&state->glide, state->glide.left - 1 - frame) : 0.0f;
-	float *restrict reduction = member->out[GAIN_REDUCTION_DB][0] + first;
-	detect(state, member, first, way, wanted, frames);
-	look_up(state, way, wanted, frames);
-	smooth(state, wanted, reduction, frames);
+	struct state *state = member->state;
+	const float *restrict reduction = member->out[GAIN_REDUCTION_DB][0] + first;
+	piece factor, late;
 	for (uint32_t frame = 0; frame < frames; frame++) {
-		const float wet = tz_ramp_at(&state->value[WET], way[frame]);
-		const float compressed = tz_exp2f(0.16609640f * (reduction[frame] + tz_ramp_at(&state->value[MAKEUP], way[frame])));
+		const float wet = value_at(state, WET, way, frame);
+		const float compressed = tz_exp2f(0.16609640f * (reduction[frame] + value_at(state, MAKEUP, way, frame)));
 		factor[frame] = wet * compressed + (1.0f - wet);
 	}
 	for (uint32_t channel = 0; channel < state->channels; channel++) {
@@ -270,11 +346,45 @@ TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t
 	state->glide.left -= tz_least(frames, state->glide.left);
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+/* `count`, one or SIDE_BY_SIDE, and whether any of the nodes glides are known where this is inlined. */
+TZ_INLINE void run(const uint32_t count, const bool glides, const struct tz_member *members, uint32_t first, uint32_t frames)
 {
-	for (uint32_t n = 0; n < count; n++)
-		for (uint32_t done = 0; done < frames; done += TZ_PIECE)
-			run(members[n].state, &members[n], done, tz_least(frames - done, TZ_PIECE));
+	piece way[SIDE_BY_SIDE], wanted[SIDE_BY_SIDE];
+	const float *ways[SIDE_BY_SIDE] = {NULL};
+	for (uint32_t m = 0; glides && m < count; m++) {
+		const struct tz_glide glide = ((const struct state *)members[m].state)->glide;
+		for (uint32_t frame = 0; frame < frames; frame++)
+			way[m][frame] = frame + 1 < glide.left ? tz_way(&glide, glide.left - 1 - frame) : 0.0f;
+		ways[m] = way[m];
+	}
+	detect(members, count, first, ways, wanted, frames);
+	for (uint32_t m = 0; m < count; m++)
+		look_up(members[m].state, ways[m], wanted[m], frames);
+	smooth(count, members, first, wanted, frames);
+	for (uint32_t m = 0; m < count; m++)
+		turn_down(&members[m], first, ways[m], frames);
+}
+
+TZ_INLINE void run_pieces(const uint32_t count, const struct tz_member *members, uint32_t frames)
+{
+	for (uint32_t done = 0; done < frames; done += TZ_PIECE) {
+		const uint32_t piece = tz_least(frames - done, TZ_PIECE);
+		bool glides = false;
+		for (uint32_t m = 0; m < count; m++)
+			glides |= ((const struct state *)members[m].state)->glide.left > 0;
+		if (glides)
+			run(count, true, members, done, piece);
+		else
+			run(count, false, members, done, piece);
+	}
+}
+
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+{
+	for (; count >= SIDE_BY_SIDE; count -= SIDE_BY_SIDE, members += SIDE_BY_SIDE)
+		run_pieces(SIDE_BY_SIDE, members, frames);
+	for (; count > 0; count--, members++)
+		run_pieces(1, members, frames);
 }
 
 TN_NODE_TYPE(compressor) = {
@@ -292,5 +402,7 @@ TN_NODE_TYPE(compressor) = {
 	.process = process,
 	.reset = reset,
 	.transfer = transfer,
+	.fields = fields,
+	.restored = restored,
 	.latency = latency,
 };

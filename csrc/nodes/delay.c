@@ -120,9 +120,12 @@ static void transfer(void *block, const void *predecessor)
 {
 	struct state *state = block;
 	const struct state *old = predecessor;
-	if (old->time.glide.left > 0 && old->time.wish == state->time.to && old->time.from <= state->length && old->time.to <= state->length)
-		state->time = old->time; /* in the middle of a change to the same time: it goes on, or the echoes would tell */
-	const uint32_t longest = state->time.from > state->time.to ? state->time.from : state->time.to;
+	uint32_t longest = state->time.to;
+	/* The old one's time, or its change from one to another, goes on, or the echoes would tell; adopt() changes it to the own one. */
+	if (old->time.from <= state->length && old->time.to <= state->length)
+		state->time = old->time;
+	longest = state->time.from > longest ? state->time.from : longest;
+	longest = state->time.to > longest ? state->time.to : longest;
 	const uint32_t needed = tz_least(tz_least(longest, state->length), old->filled);
 	const uint32_t frames = tz_least(tz_least(needed + state->own_frames, state->length), old->filled);
 	for (uint32_t channel = 0; channel < state->channels; channel++) {
@@ -136,11 +139,33 @@ static void transfer(void *block, const void *predecessor)
 	state->position = 0;
 	state->filled = frames;
 	/* Feedback glides from where it was: a jump would be heard with the echoes. One in the mix fades with the whole node. */
-	const float target = state->feedback.target;
 	state->feedback = old->feedback;
-	tz_ramp_to(&state->feedback, tz_way(&old->glide, old->glide.left), target);
+	state->glide = old->glide;
 	state->mix.span = 0.0f;
-	tz_glide_start(&state->glide, old->glide.left > 0 ? (int32_t)old->glide.left : -1, state->own_frames);
+}
+
+static uint32_t fields(void *block, struct tz_field *field)
+{
+	struct state *state = block;
+	field[0] = (struct tz_field){.name = "line", .cell = TZ_FLOAT32, .rows = state->channels, .columns = state->length, .at = state->line,
+	                             .position = &state->position, .filled = &state->filled};
+	return 1;
+}
+
+/* Echoes go on: what fades at the end of the line is what had come in, without them. */
+static void restored(void *block, uint32_t seam)
+{
+	struct state *state = block;
+	const uint32_t faded = tz_least(seam, state->filled), time = state->time.to;
+	for (uint32_t channel = 0; channel < state->channels; channel++) {
+		const float *end = state->line + (size_t)(channel + 1) * state->length;
+		for (uint32_t age = faded; age > 0; age--) { /* the oldest first: its echo may be among the newer ones */
+			float *sound = state->line + (size_t)(channel + 1) * state->length - age;
+			const bool echoes = time > 0 && age + time <= state->filled;
+			const float echo = echoes ? state->feedback.target * end[-(ptrdiff_t)(age + time)] : 0.0f;
+			*sound = echo + (*sound - echo) * tz_smooth((float)(age - 1) / (float)faded);
+		}
+	}
 }
 
 /* A place to read from. */
@@ -220,7 +245,7 @@ TZ_INLINE uint32_t run(struct state *state, const struct tz_member *member, uint
 	return frames;
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t n = 0; n < count; n++)
 		for (uint32_t done = 0; done < frames;)
@@ -242,4 +267,6 @@ TN_NODE_TYPE(delay) = {
 	.process = process,
 	.reset = reset,
 	.transfer = transfer,
+	.fields = fields,
+	.restored = restored,
 };

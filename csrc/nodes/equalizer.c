@@ -174,6 +174,20 @@ static void transfer(void *block, const void *predecessor)
 			state->memory[n * state->channels + channel] = old->memory[n * old->channels + tz_least(channel, old->channels - 1)];
 }
 
+static uint32_t fields(void *block, struct tz_field *field)
+{
+	struct state *state = block;
+	field[0] = (struct tz_field){.name = "sections", .cell = TZ_FLOAT32, .rows = state->slots, .columns = state->channels * 2, .at = state->memory};
+	return 1;
+}
+
+/* Only sections that run hold sound; and they run as the settings want them. */
+static void restored(void *block, uint32_t seam)
+{
+	(void)seam;
+	settle(block);
+}
+
 /* ---- [audio] Sounding ---- */
 
 /* One section's coefficients in each frame of a piece. */
@@ -236,74 +250,165 @@ TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, 
 	}
 }
 
-/* Up to eight sections at once over two channels (which may be one and the same). Its vectors are what every machine has, so one
- * version of it will do. */
-__attribute__((noinline)) static void run_group(struct state *state, const uint32_t *slots, uint32_t count, const uint32_t channel[2],
-    const struct tz_lane_channels *sound)
+/* Some sections of a node over two of its channels (which may be one and the same). */
+struct stretch {
+	struct state *state;
+	uint32_t slot[TZ_MOST_SIDE_BY_SIDE], count;
+	uint32_t channel[2];
+};
+
+/* Into the lanes from section `first` on. Of `room` sections those that it does not need let everything pass. */
+TZ_INLINE void load(const struct stretch *stretch, struct tz_lane_sections *lanes, uint32_t first, uint32_t room)
 {
 	static const struct tz_coefficients pass = {.direct = 1.0f};
-	const uint32_t vectors = (count + 1) / 2;
-	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
-	for (uint32_t n = 0; n < 2 * vectors; n++)
+	const struct state *state = stretch->state;
+	for (uint32_t n = 0; n < room; n++)
 		for (uint32_t side = 0; side < 2; side++) {
-			if (n < count)
-				tz_lanes_set(lanes, n, side, &state->slot[slots[n]].steady, state->memory[slots[n] * state->channels + channel[side]]);
+			if (n < stretch->count)
+				tz_lanes_set(lanes, first + n, side, &state->slot[stretch->slot[n]].steady,
+				    state->memory[stretch->slot[n] * state->channels + stretch->channel[side]]);
 			else
-				tz_lanes_set(lanes, n, side, &pass, (struct tz_memory){0});
+				tz_lanes_set(lanes, first + n, side, &pass, (struct tz_memory){0});
 		}
-	switch (vectors) { /* each has its own unrolled loop */
-	case 1: tz_lanes_run(lanes, 1, sound); break;
-	case 2: tz_lanes_run(lanes, 2, sound); break;
-	case 3: tz_lanes_run(lanes, 3, sound); break;
-	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, sound); break;
-	}
-	for (uint32_t n = 0; n < count; n++)
+}
+
+TZ_INLINE void keep(const struct stretch *stretch, const struct tz_lane_sections *lanes, uint32_t first)
+{
+	struct state *state = stretch->state;
+	for (uint32_t n = 0; n < stretch->count; n++)
 		for (uint32_t side = 0; side < 2; side++)
-			state->memory[slots[n] * state->channels + channel[side]] = tz_lanes_memory(lanes, n, side);
+			state->memory[stretch->slot[n] * state->channels + stretch->channel[side]] = tz_lanes_memory(lanes, first + n, side);
 }
 
-TZ_INLINE void run_steady(struct state *state, const struct tz_member *member, uint32_t first, uint32_t frames)
+/* The level of the whole, once all its sections are through. */
+TZ_INLINE void turn_up(const struct stretch *stretch, const struct tz_lane_channels *sound, uint32_t frames)
 {
-	uint32_t running[MOST_BANDS * BAND_SECTIONS], count = 0;
-	for (uint32_t n = 0; n < state->slots; n++)
-		if (state->slot[n].running)
-			running[count++] = n;
-	for (uint32_t left = 0; left < state->channels; left += 2) {
-		const uint32_t pair[2] = {left, tz_least(left + 1, state->channels - 1)};
-		struct tz_lane_channels sound = {.frames = frames};
-		for (uint32_t side = 0; side < 2; side++) {
-			sound.in[side] = member->in[0][pair[side]] + first;
-			sound.out[side] = member->out[0][pair[side]] + first;
-		}
-		for (uint32_t done = 0; done < count; done += TZ_MOST_SIDE_BY_SIDE) {
-			run_group(state, running + done, tz_least(count - done, TZ_MOST_SIDE_BY_SIDE), pair, &sound);
-			sound.in[0] = sound.out[0];
-			sound.in[1] = sound.out[1];
-		}
-	}
-	for (uint32_t channel = 0; state->factor.target != 1.0f && channel < state->channels; channel++) {
-		float *restrict sound = member->out[0][channel] + first;
+	const float factor = stretch->state->factor.target;
+	const uint32_t sides = stretch->channel[0] == stretch->channel[1] ? 1 : 2;
+	for (uint32_t side = 0; factor != 1.0f && side < sides; side++) {
+		float *restrict out = sound->out[side];
 		for (uint32_t frame = 0; frame < frames; frame++)
-			sound[frame] *= state->factor.target;
+			out[frame] *= factor;
 	}
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+/* Each number of vectors has its own unrolled loop. */
+TZ_INLINE void run_lanes(struct tz_lane_sections *lanes, uint32_t vectors, const enum tz_lane_layout layout, const struct tz_lane_channels *sounds,
+    uint32_t frames)
 {
-	for (uint32_t n = 0; n < count; n++) {
-		struct state *state = members[n].state;
-		uint32_t done = 0;
-		while (done < frames && state->glide.left > 0) {
-			const uint32_t piece = tz_least(tz_least(frames - done, TZ_PIECE), state->glide.left);
-			run_gliding(state, &members[n], done, piece);
-			state->glide.left -= piece;
-			done += piece;
-			if (state->glide.left == 0)
-				settle(state);
-		}
-		if (done < frames)
-			run_steady(state, &members[n], done, frames - done);
+	switch (vectors) {
+	case 1: tz_lanes_run(lanes, 1, layout, sounds, frames); break;
+	case 2: tz_lanes_run(lanes, 2, layout, sounds, frames); break;
+	case 3: tz_lanes_run(lanes, 3, layout, sounds, frames); break;
+	default: tz_lanes_run(lanes, TZ_MOST_VECTORS, layout, sounds, frames); break;
 	}
+}
+
+__attribute__((noinline)) static void run_chain(const struct stretch *stretch, const struct tz_lane_channels *sound, uint32_t frames)
+{
+	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
+	const uint32_t vectors = (stretch->count + TZ_VECTOR_SECTIONS - 1) / TZ_VECTOR_SECTIONS;
+	load(stretch, lanes, 0, vectors * TZ_VECTOR_SECTIONS);
+	run_lanes(lanes, vectors, TZ_ONE_CHAIN, sound, frames);
+	keep(stretch, lanes, 0);
+}
+
+/* Stretches that need a vector each, or half of one, wait until there are enough of them, perhaps of several nodes. */
+struct waiting {
+	struct stretch stretch[2 * TZ_MOST_VECTORS];
+	struct tz_lane_channels sound[2 * TZ_MOST_VECTORS];
+	uint32_t count;
+};
+
+__attribute__((noinline)) static void run_waiting(struct waiting *waiting, const uint32_t in_a_vector, uint32_t frames)
+{
+	struct tz_lane_sections lanes[TZ_MOST_VECTORS] = {0};
+	const uint32_t vectors = waiting->count / in_a_vector, paired = vectors * in_a_vector, room = TZ_VECTOR_SECTIONS / in_a_vector;
+	for (uint32_t n = 0; n < paired; n++)
+		load(&waiting->stretch[n], lanes, n * room, room);
+	if (vectors > 0 && in_a_vector == 1)
+		run_lanes(lanes, vectors, TZ_CHAIN_EACH, waiting->sound, frames);
+	else if (vectors > 0)
+		run_lanes(lanes, vectors, TZ_CHAIN_EACH_HALF, waiting->sound, frames);
+	for (uint32_t n = 0; n < paired; n++)
+		keep(&waiting->stretch[n], lanes, n * room);
+	if (paired < waiting->count) /* one half alone */
+		run_chain(&waiting->stretch[paired], &waiting->sound[paired], frames);
+	for (uint32_t n = 0; n < waiting->count; n++)
+		turn_up(&waiting->stretch[n], &waiting->sound[n], frames);
+	waiting->count = 0;
+}
+
+TZ_INLINE void wait(struct waiting *waiting, const uint32_t in_a_vector, const struct stretch *stretch, const struct tz_lane_channels *sound,
+    uint32_t frames)
+{
+	waiting->stretch[waiting->count] = *stretch;
+	waiting->sound[waiting->count++] = *sound;
+	if (waiting->count == in_a_vector * TZ_MOST_VECTORS)
+		run_waiting(waiting, in_a_vector, frames);
+}
+
+/* Two channels of a node that rests from frame `first` on. Where that is all of the call, and a vector does, they wait. */
+TZ_INLINE void run_steady(const struct tz_member *member, const uint32_t *running, uint32_t count, uint32_t left, uint32_t first, uint32_t frames,
+    struct waiting waiting[2])
+{
+	struct state *state = member->state;
+	struct stretch stretch = {.state = state, .channel = {left, tz_least(left + 1, state->channels - 1)}};
+	struct tz_lane_channels sound;
+	for (uint32_t side = 0; side < 2; side++) {
+		sound.in[side] = member->in[0][stretch.channel[side]] + first;
+		sound.out[side] = member->out[0][stretch.channel[side]] + first;
+	}
+	for (uint32_t done = 0; done < count; done += stretch.count) {
+		stretch.count = tz_least(count - done, TZ_MOST_SIDE_BY_SIDE);
+		memcpy(stretch.slot, running + done, stretch.count * sizeof *running);
+		if (first == 0 && count <= TZ_VECTOR_SECTIONS / 2) {
+			wait(&waiting[1], 2, &stretch, &sound, frames);
+			return;
+		}
+		if (first == 0 && count <= TZ_VECTOR_SECTIONS) {
+			wait(&waiting[0], 1, &stretch, &sound, frames);
+			return;
+		}
+		run_chain(&stretch, &sound, frames);
+		sound.in[0] = sound.out[0];
+		sound.in[1] = sound.out[1];
+	}
+	turn_up(&stretch, &sound, frames);
+}
+
+/* As far as it glides. Returns how many frames that was. */
+TZ_INLINE uint32_t glide(const struct tz_member *member, uint32_t frames)
+{
+	struct state *state = member->state;
+	uint32_t done = 0;
+	while (done < frames && state->glide.left > 0) {
+		const uint32_t piece = tz_least(tz_least(frames - done, TZ_PIECE), state->glide.left);
+		run_gliding(state, member, done, piece);
+		state->glide.left -= piece;
+		done += piece;
+		if (state->glide.left == 0)
+			settle(state);
+	}
+	return done;
+}
+
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+{
+	struct waiting waiting[2]; /* those that need a vector, and those that need half of one */
+	waiting[0].count = waiting[1].count = 0;
+	for (const struct tz_member *member = members; member < members + count; member++) {
+		const struct state *state = member->state;
+		const uint32_t done = glide(member, frames);
+		uint32_t running[MOST_BANDS * BAND_SECTIONS], sections = 0;
+		for (uint32_t n = 0; n < state->slots; n++)
+			if (state->slot[n].running)
+				running[sections++] = n;
+		for (uint32_t left = 0; done < frames && left < state->channels; left += 2)
+			run_steady(member, running, sections, left, done, frames - done, waiting);
+	}
+	run_waiting(&waiting[0], 1, frames);
+	run_waiting(&waiting[1], 2, frames);
 }
 
 TN_NODE_TYPE(equalizer) = {
@@ -321,4 +426,6 @@ TN_NODE_TYPE(equalizer) = {
 	.process = process,
 	.reset = reset,
 	.transfer = transfer,
+	.fields = fields,
+	.restored = restored,
 };

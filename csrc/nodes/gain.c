@@ -123,7 +123,7 @@ TZ_INLINE void run(struct state *state, const struct tz_member *member, uint32_t
 	}
 }
 
-static TZ_KERNEL void process_moving(const struct tz_member *member, uint32_t frames)
+static void process_moving(const struct tz_member *member, uint32_t frames)
 {
 	struct state *state = member->state;
 	const uint32_t gliding = tz_least(frames, state->glide.left);
@@ -135,7 +135,7 @@ static TZ_KERNEL void process_moving(const struct tz_member *member, uint32_t fr
 }
 
 /* Most gains stand still and are not driven: they go without what the others put on the stack. */
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (const struct tz_member *member = members; member < members + count; member++) {
 		const struct state *state = member->state;

@@ -150,8 +150,8 @@ TZ_INLINE void run(const struct state *state, const struct tz_member *member, ui
 {
 	float *out = member->out[0][channel];
 	const float *sources[MOST_INPUTS];
-	struct tz_share shares[MOST_INPUTS];
-	uint32_t count = 0;
+	uint32_t places[MOST_INPUTS], count = 0;
+	float gains[MOST_INPUTS];
 	memset(out, 0, gliding * sizeof(float));
 	for (uint32_t n = 0; n < state->inputs; n++) {
 		const float *source = sounding(&state->strip[n], member->in[n], channel);
@@ -162,14 +162,16 @@ TZ_INLINE void run(const struct state *state, const struct tz_member *member, ui
 		if (factor->target == 0.0f)
 			continue; /* silenced and come to rest */
 		sources[count] = source;
-		shares[count] = (struct tz_share){count, factor->target};
+		gains[count] = factor->target;
+		places[count] = count;
 		count++;
 	}
+	const struct tz_terms terms = {.source = places, .gain = gains, .count = count};
 	if (gliding < frames)
-		tz_sum_shares(out + gliding, sources, shares, count, gliding, frames - gliding);
+		tz_sum_terms(1, &out, sources, &terms, gliding, frames - gliding);
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t n = 0; n < count; n++) {
 		struct state *state = members[n].state;

@@ -82,7 +82,7 @@ TZ_INLINE void push_scaled(struct state *state, const float *const *in, uint32_t
 	tz_ring_push(state->ring, channels, frames);
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t m = 0; m < count; m++) {
 		struct state *state = members[m].state;

@@ -88,7 +88,7 @@ static void fade_in(struct state *state, float *const *out, uint32_t frames)
 			out[c][i] *= (float)state->fade_at / (float)state->fade_frames;
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t m = 0; m < count; m++) {
 		struct state *state = members[m].state;

@@ -163,6 +163,17 @@ static void transfer(void *block, const void *predecessor)
 	memcpy(state->pink, old->pink, tz_least(state->channels, old->channels) * sizeof(struct pink_memory));
 }
 
+static uint32_t fields(void *block, struct tz_field *field)
+{
+	struct state *state = block;
+	field[0] = (struct tz_field){.name = "phase", .cell = TZ_UINT64, .rows = 1, .columns = 1, .at = &state->phase};
+	field[1] = (struct tz_field){.name = "sweep_phase", .cell = TZ_UINT64, .rows = 1, .columns = 1, .at = &state->sweep_phase};
+	field[2] = (struct tz_field){.name = "sweep_position", .cell = TZ_UINT64, .rows = 1, .columns = 1, .at = &state->sweep_position};
+	field[3] = (struct tz_field){.name = "age", .cell = TZ_UINT32, .rows = 1, .columns = 1, .at = &state->age};
+	field[4] = (struct tz_field){.name = "pink", .cell = TZ_FLOAT32, .rows = state->channels, .columns = POLES, .at = state->pink};
+	return 5;
+}
+
 /* ---- [audio] ---- */
 
 /* Phases and their steps in each frame of a piece, and the sweep's phases. A step is below half a turn. */
@@ -333,7 +344,7 @@ TZ_INLINE uint32_t run(struct state *state, const struct tz_member *member, uint
 	return course.frames;
 }
 
-static TZ_KERNEL void process(const struct tz_member *members, uint32_t count, uint32_t frames)
+static void process(const struct tz_member *members, uint32_t count, uint32_t frames)
 {
 	for (uint32_t n = 0; n < count; n++)
 		for (uint32_t done = 0; done < frames;)
@@ -354,4 +365,5 @@ TN_NODE_TYPE(tone) = {
 	.process = process,
 	.reset = reset,
 	.transfer = transfer,
+	.fields = fields,
 };

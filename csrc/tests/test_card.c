@@ -51,7 +51,7 @@ static void cards_come_and_go(tz_clock clock)
 	CHECK(tz_engine_new(RATE, BLOCK, clock, 0, &engine) == TZ_OK && tz_engine_start(engine) == TZ_OK);
 	for (int round = 0; round < ROUNDS; round++) {
 		const double unity = 0;
-		struct tz_ring *heard = tz_ring_new(1, 4096), *played = tz_ring_new(1, 4096);
+		struct tz_ring *heard = tz_ring_new(1, 4096, RATE), *played = tz_ring_new(1, 4096, RATE);
 		struct tz_node *source = make_node("ring_source", 0, 1, &unity, heard), *sink = make_node("ring_output", 1, 0, &unity, played);
 		struct tz_card *microphone = begin_card(true, heard), *speaker = begin_card(false, played);
 		struct tz_node *const pacers[] = {source, sink, NULL};
@@ -80,7 +80,7 @@ static void cards_come_and_go(tz_clock clock)
 
 static void a_card_that_is_not_there_says_so(void)
 {
-	struct tz_ring *ring = tz_ring_new(2, 4096);
+	struct tz_ring *ring = tz_ring_new(2, 4096, RATE);
 	const struct tz_card_order order = {.channels = 2, .engine_rate = RATE, .block_frames = BLOCK};
 	struct tz_card *card = tz_card_new("no_such_device", &order, ring);
 	CHECK(card && tz_card_join(card, 0)); /* one that was never started is not waited for */
@@ -99,7 +99,7 @@ static void a_card_that_is_not_there_says_so(void)
 
 static void memory_may_be_refused(void)
 {
-	struct tz_ring *ring = tz_ring_new(2, 4096);
+	struct tz_ring *ring = tz_ring_new(2, 4096, RATE);
 	const struct tz_card_order order = {.channels = 2, .engine_rate = RATE, .block_frames = BLOCK};
 	long n = 0;
 	for (struct tz_card *card = NULL; !card; n++) {

@@ -177,8 +177,80 @@ static void nonsense_is_refused(void)
 	end_scene(&scene);
 }
 
+struct dated {
+	struct tz_commit *commit;
+	uint64_t id, due;
+};
+
+static struct dated submit_dated(struct scene *scene, uint64_t id, uint64_t due)
+{
+	struct tz_commit *commit = tz_commit_new(id, NULL);
+	CHECK(commit && tz_commit_set(commit, scene->source, unity, 100) == TZ_OK);
+	tz_commit_at(commit, due);
+	CHECK(tz_engine_submit(scene->engine, commit) == TZ_OK);
+	return (struct dated){commit, id, due};
+}
+
+/* Each is adopted at the first boundary at or after its frame, those without a date before it; what is taken back never is. */
+static void commits_wait_for_their_frames(void)
+{
+	struct scene scene = make_scene(TZ_CLOCK_STEP);
+	tz_ring_close(scene.source_ring);
+	tz_ring_close(scene.sink_ring);
+	struct tz_event told[8];
+	submit_dated(&scene, 1, 3 * BLOCK);
+	struct dated back = submit_dated(&scene, 2, 3 * BLOCK + 1), never = submit_dated(&scene, 3, 4 * BLOCK);
+	submit_dated(&scene, 4, 0);
+	CHECK(tz_engine_events(scene.engine, told, 8) == 1 && told[0].id == 4 && told[0].frame == 0);
+	CHECK(tz_commit_withdraw(never.commit) && tz_commit_withdraw(back.commit) && !tz_commit_withdraw(back.commit));
+	submit_dated(&scene, 5, 3 * BLOCK + 1);
+	submit_dated(&scene, 6, 1000 * BLOCK); /* released with the engine */
+	CHECK(tz_engine_step(scene.engine, 8, 1000) == TZ_OK);
+	CHECK(tz_engine_events(scene.engine, told, 8) == 2);
+	CHECK(told[0].id == 1 && told[0].frame == 3 * BLOCK && told[1].id == 5 && told[1].frame == 4 * BLOCK);
+	end_scene(&scene);
+}
+
+/* Some are taken back, the last first, while the thread may be taking the first. Each comes to pass or is taken back, never both. */
+static void dated_commits_are_taken_back_while_it_runs(void)
+{
+	struct scene scene = make_scene(TZ_CLOCK_FREEWHEEL);
+	tz_ring_close(scene.source_ring);
+	tz_ring_close(scene.sink_ring);
+	CHECK(tz_engine_start(scene.engine) == TZ_OK);
+	struct tz_engine_status now;
+	uint64_t id = 0, adopted = 0, kept = 0;
+	for (uint32_t round = 0; round < 2000; round++) {
+		struct dated row[4];
+		tz_engine_status(scene.engine, &now);
+		for (uint32_t i = 0; i < 4; i++)
+			row[i] = submit_dated(&scene, ++id, now.frame + (round % 5 + i) * BLOCK);
+		uint32_t certain = 4;
+		while (certain > 0 && tz_commit_withdraw(row[certain - 1].commit))
+			certain--;
+		kept += certain;
+		const uint64_t past = now.frame + 16 * BLOCK;
+		uint32_t seen = 0;
+		do { /* until all frames are past: those taken back have come back by then, and are freed here */
+			struct tz_event told[8];
+			tz_engine_status(scene.engine, &now);
+			uint32_t count = tz_engine_events(scene.engine, told, 8);
+			for (uint32_t i = 0; i < count; i++, seen++) {
+				CHECK(told[i].kind == TZ_EVENT_ADOPTED && told[i].id == row[seen].id);
+				CHECK(told[i].frame >= row[seen].due && told[i].frame % BLOCK == 0);
+			}
+			adopted += count;
+		} while (seen < certain || now.frame < past);
+	}
+	CHECK(tz_engine_stop(scene.engine) == TZ_OK);
+	CHECK(adopted == kept && kept < id);
+	end_scene(&scene);
+}
+
 int main(void)
 {
+	commits_wait_for_their_frames();
+	dated_commits_are_taken_back_while_it_runs();
 	a_fade_is_a_raised_cosine(false);
 	a_fade_is_a_raised_cosine(true);
 	a_stop_loses_nothing();

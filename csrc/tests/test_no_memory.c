@@ -54,7 +54,7 @@ static void try_type(const struct tz_node_type *type, enum how how)
 	birth.output_count = shape.output_count;
 	memcpy(birth.channels + shape.input_count, outputs, shape.output_count * sizeof *outputs);
 	if (type->flags & TZ_USES_RING)
-		birth.ring = tz_ring_new(width, BLOCK);
+		birth.ring = tz_ring_new(width, BLOCK, RATE);
 	CHECK(starve(new_node, &birth) >= 4); /* the object, its channels, settings and state at least */
 	tz_ring_release(birth.ring);
 }
@@ -71,7 +71,7 @@ static void every_node_type_is_survived(void)
 static tz_status new_ring(void *unused)
 {
 	(void)unused;
-	struct tz_ring *ring = tz_ring_new(2, 1000);
+	struct tz_ring *ring = tz_ring_new(2, 1000, RATE);
 	tz_ring_release(ring);
 	return ring ? TZ_OK : TZ_NO_MEMORY;
 }
@@ -237,7 +237,7 @@ static tz_status retune(void *context)
 
 static struct scene make_scene(void)
 {
-	struct scene scene = {.given = tz_ring_new(1, BLOCKS * BLOCK), .taken = tz_ring_new(1, BLOCKS * BLOCK)};
+	struct scene scene = {.given = tz_ring_new(1, BLOCKS * BLOCK, RATE), .taken = tz_ring_new(1, BLOCKS * BLOCK, RATE)};
 	CHECK(scene.given && scene.taken);
 	CHECK(tz_engine_new(RATE, BLOCK, TZ_CLOCK_STEP, 0, &scene.engine) == TZ_OK);
 	CHECK(make_playing("ring_source", 0.0, 0, 1, scene.given, &scene.source) == TZ_OK);

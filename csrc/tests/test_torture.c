@@ -81,7 +81,7 @@ static struct outside *sit_down(void *(*work)(void *))
 {
 	struct outside *outside = calloc(1, sizeof *outside);
 	CHECK(outside);
-	outside->ring = tz_ring_new(1, RING_FRAMES);
+	outside->ring = tz_ring_new(1, RING_FRAMES, RATE);
 	CHECK(outside->ring && pthread_create(&outside->thread, NULL, work, outside) == 0);
 	return outside;
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..graph.spec import ParameterSpec
 from ..problems import Problem
+from .alsa_worker.names import flaw_in_device
 
 
 def card_parameters(*, gain_help: str, channels_help: str) -> tuple[ParameterSpec, ...]:
@@ -113,8 +114,9 @@ def card_parameters(*, gain_help: str, channels_help: str) -> tuple[ParameterSpe
 
 
 def device_problems(config: Mapping[str, Any]) -> list[Problem]:
-    """What can be said of a configuration before the device is opened: that it names one."""
+    """What can be said of a configuration before the device is opened: that it names one, and no more than that."""
     if config["device"].strip():
-        return []
+        flaw = flaw_in_device(config["device"])
+        return [Problem("invalid_value", flaw, "config.device")] if flaw else []
     message = "device names none. Give one, such as 'default' or 'hw:0'; `tonnetz devices` lists them."
     return [Problem("missing", message, "config.device")]

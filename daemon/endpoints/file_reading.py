@@ -21,7 +21,7 @@ import numpy as np
 
 from ..problems import Refusal
 from .audio_file import AudioFile, UnreadableFile, version
-from .endpoint import Samples, StateName, Surroundings
+from .endpoint import MediaRoots, Samples, StateName, Surroundings
 from .passage import Piece, ReadingSettings, pieces
 from .playhead import Mark, Playhead
 from .rate_converter import RateConverter
@@ -80,7 +80,9 @@ class FileReading(ThreadedEndpoint):
                 self._play()
                 break
             except OSError as error:
-                self._pause("retrying", f"{self._trouble(error)} It is tried again every second.")
+                self._pause(
+                    "retrying", f"{trouble(error, self._settings.path, self._next_s)} It is tried again every second."
+                )
             except UnreadableFile as error:
                 self._wait_for_change(str(error))
             except Refusal as refusal:  # a link was moved since the path was checked
@@ -156,14 +158,6 @@ class FileReading(ThreadedEndpoint):
         while time.monotonic() < until and not self.ending.is_set():
             self._be_quiet()
 
-    def _trouble(self, error: OSError) -> str:
-        path = Path(error.filename or self._settings.path)
-        if isinstance(error, FileNotFoundError):
-            return f"There is no file {path}.{_near(path)}"
-        if isinstance(error, PermissionError):
-            return f"The daemon may not read {path}: give its user the right to."
-        return f"{path} can't be read at {self._next_s:.1f} s: {error.strerror or error}. Look at its disk."
-
     # ---- The ring --------------------------------------------------------------------------------------------------
 
     def _mark(self, frame: int, piece: Piece, rate: int) -> None:
@@ -207,6 +201,35 @@ class ChannelMix:
         if self._pair == (2, 1):
             return np.float32(0.5) * (block[:1] + block[1:])
         return block
+
+
+def examine(settings: ReadingSettings, channels: int, media: MediaRoots) -> dict[str, Any]:
+    """What a player would find: path, codec, sample_rate, channels, duration_s; where there are such title, artist.
+
+    Opens the file and decodes its beginning. Refusal where a player could not play it; in any thread.
+    """
+    try:
+        file = AudioFile(media.to_play(settings.path))
+        try:
+            ChannelMix(file, channels)
+            return _description(file)
+        finally:
+            file.close()
+    except OSError as error:
+        name = "not_found" if isinstance(error, FileNotFoundError) else "unavailable"
+        raise Refusal(name, trouble(error, settings.path, settings.first_s)) from error
+    except UnreadableFile as error:
+        raise Refusal("unavailable", str(error)) from error
+
+
+def trouble(error: OSError, name: str, at_s: float) -> str:
+    """What is the matter with a file that can't be opened or read on, and what to do."""
+    path = Path(error.filename or name)
+    if isinstance(error, FileNotFoundError):
+        return f"There is no file {path}.{_near(path)}"
+    if isinstance(error, PermissionError):
+        return f"The daemon may not read {path}: give its user the right to."
+    return f"{path} can't be read at {at_s:.1f} s: {error.strerror or error}. Look at its disk."
 
 
 def _description(file: AudioFile) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
+import tempfile
 import threading
 import time
 from collections import deque
@@ -19,12 +21,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
 from ..problems import Refusal
-from .encoding import ENCODINGS, EncodedFile
-from .endpoint import Samples, Surroundings
+from .encoding import ENCODINGS, EncodedFile, nearest_rate
+from .endpoint import MediaRoots, Samples, Surroundings
 from .recording_path import RecordingPath
-from .sound_file import CannotEncode, RawFile, SoundFile
+from .sound_file import CannotEncode, RawFile, SoundFile, create
 from .threaded import ThreadedEndpoint
 from .wav import WavFile
 
@@ -187,7 +190,7 @@ class FileRecording(ThreadedEndpoint):
         backlog = pending + self.ring.written - self.ring.taken
         meant, path, raw = self._names.create(time.localtime(time.time() - backlog / self._rate))
         try:
-            file = self._open(raw)
+            file = open_sound_file(raw, self._settings, self._names.suffix, self._rate, self.surroundings.channels)
         except BaseException:
             raw.close()
             path.unlink(missing_ok=True)
@@ -200,13 +203,6 @@ class FileRecording(ThreadedEndpoint):
         if self._settings.retention is not None:
             self._names.delete_older(self._settings.retention, keep=path)
         return file
-
-    def _open(self, raw: RawFile) -> SoundFile:
-        settings, channels = self._settings, self.surroundings.channels
-        if settings.format == "wav":
-            return WavFile(raw, self._rate, channels, settings.subtype)
-        encoding = ENCODINGS[settings.format, self._names.suffix]
-        return EncodedFile(raw, encoding, self._rate, channels, settings.subtype, settings.bitrate_kbps)
 
     def _finish_file(self) -> None:
         if self._file:
@@ -235,15 +231,62 @@ class FileRecording(ThreadedEndpoint):
 
     def _fall_over(self, error: OSError) -> None:
         """Tells the trouble, and sets the time for another file."""
-        place = self._path if self._file else Path(error.filename or self._names.template)
+        place = self._path if self._file and self._path else Path(error.filename or self._names.template)
         self._drop_file()
         self._retry_at = time.monotonic() + self._retry_s
         pause = f"A new file is tried in {self._retry_s:.0f} s; what comes until then is lost."
         self._retry_s = min(2 * self._retry_s, SLOWEST_RETRY_S)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            self.tell("retrying", f"There is no space left for {place}: free some. {pause}")
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            self.tell("retrying", f"The daemon may not write {place}: give its user the right to. {pause}")
-        else:
-            reason = error.strerror or os.strerror(error.errno or errno.EIO)
-            self.tell("retrying", f"{place} can't be written: {reason}. Look at its disk. {pause}")
+        self.tell("retrying", f"{trouble(error, place)} {pause}")
+
+
+def rehearse(settings: RecordingSettings, channels: int, sample_rate: int, media: MediaRoots) -> dict[str, Any]:
+    """Records a moment of silence beside where a recording would begin now, and takes it away again.
+
+    Found: path, format, sample_rate and channels of the file, free_bytes of the disk. Refusal where it can't be; in any
+    thread.
+    """
+    names = RecordingPath(settings.path, settings.format, media)
+    encoding = ENCODINGS.get((settings.format, names.suffix))
+    meant = names.at(time.localtime())
+    folder = next(parent for parent in meant.parents if parent.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".tonnetz-test-", dir=folder) as scratch:
+            raw = create(Path(scratch) / meant.name)
+            try:
+                file = open_sound_file(raw, settings, names.suffix, sample_rate, channels)
+                file.write(np.zeros((channels, round(PIECE_S * sample_rate)), np.float32))
+                file.finish()
+            finally:
+                raw.close()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise Refusal("unavailable", trouble(error, meant)) from error
+    except CannotEncode as error:
+        raise Refusal("unavailable", str(error)) from error
+    return {
+        "path": str(meant),
+        "format": settings.format,
+        "sample_rate": sample_rate if encoding is None else nearest_rate(encoding, sample_rate),
+        "channels": channels,
+        "free_bytes": free,
+    }
+
+
+def open_sound_file(
+    raw: RawFile, settings: RecordingSettings, suffix: str, sample_rate: int, channels: int
+) -> SoundFile:
+    """Begins a recording in a new file. CannotEncode, OSError."""
+    if settings.format == "wav":
+        return WavFile(raw, sample_rate, channels, settings.subtype)
+    encoding = ENCODINGS[settings.format, suffix]
+    return EncodedFile(raw, encoding, sample_rate, channels, settings.subtype, settings.bitrate_kbps)
+
+
+def trouble(error: OSError, place: Path) -> str:
+    """What is the matter with a disk that does not take a recording, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"There is no space left for {place}: free some."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"The daemon may not write {place}: give its user the right to."
+    reason = error.strerror or os.strerror(error.errno or errno.EIO)
+    return f"{place} can't be written: {reason}. Look at its disk."

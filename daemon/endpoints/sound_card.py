@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 RING_S = 0.5  # an audio thread that was held up for a quarter of a second runs after what it missed: twice that fits
 SILENT_DRIVER_S = 2.0  # a driver or server that has not answered for so long hangs
+CLOSING_S = 1.0  # a card has played what it holds by then; one whose driver hangs has nothing that is worth waiting for
 LOOK_S = 1.0  # how often a running card is asked whether it still answers
 
 
@@ -115,7 +116,7 @@ class SoundCard:
         self._card.end(self.ring.written if length is None else length)
 
     def join(self, timeout_s: float) -> bool:
-        return self._card is None or self._card.join(timeout_s)
+        return self._card is None or self._card.join(min(timeout_s, CLOSING_S))
 
     # ---- What the card tells -----------------------------------------------------------------------------------------
 

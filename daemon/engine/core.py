@@ -301,6 +301,19 @@ class CoreCommit:
         """The state of `source` goes over to its successor, as far as the type can use it."""
         _check(lib.tz_commit_transfer(self.handle, source.handle, target.handle), "a transfer of state")
 
+    def copy(self, source: CoreNode, target: CoreNode) -> None:
+        """The state of `source` at that boundary goes into `target`, a node like it that does not sound. What is
+        adopted is told when all is copied. One such commit may be under way at a time."""
+        _check(lib.tz_commit_copy(self.handle, source.handle, target.handle), "a copy of a state")
+
+    def at(self, frame: int) -> None:
+        """Before it is submitted: adopt it at the first block boundary at or after this frame."""
+        lib.tz_commit_at(self.handle, frame)
+
+    def withdraw(self) -> bool:
+        """Takes back one that was submitted and has not been told as adopted; False: it is too late."""
+        return bool(lib.tz_commit_withdraw(self.handle))
+
 
 class EngineEvent(NamedTuple):
     """What the audio thread told. `kind`: adopted, fault, gap, stepped_down or late; csrc/tonnetz_core.h says what the

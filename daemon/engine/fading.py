@@ -3,7 +3,8 @@
 A connection that comes or goes fades. Into a new processor it sounds at once, though, and into a leaving one to the
 end: there what the processor gives out fades. That is not enough where what comes in may come out after the fade, in a
 delay, say. One that begins with nothing in its memory fades at its inputs instead. One that takes a predecessor's
-memory over goes on with what this one heard: it may not break off there, or that is heard later.
+memory over goes on with what this one heard: it may not break off there, or that is heard later. One that begins with a
+saved memory hears what comes in now behind what it heard then: both fade there, and what it gives out does too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Newcomer(NamedTuple):
 
     late: bool
     predecessor: PlanNode | None  # whose memory it takes over
+    restored: bool = False  # it begins with a memory that was saved
 
 
 class Fading(NamedTuple):
@@ -37,7 +39,11 @@ class Fading(NamedTuple):
 def fading(scene: Scene, plan: Plan, newcomers: Mapping[PlanNode, Newcomer]) -> Fading:
     """From a scene to a plan."""
     leaving = {wire: scene.cables[wire].sounding for wire in scene.leaves(plan)}
-    fresh = {node for node, newcomer in newcomers.items() if newcomer.late and newcomer.predecessor is None}
+    fresh = {
+        node
+        for node, newcomer in newcomers.items()
+        if newcomer.late and not (newcomer.predecessor or newcomer.restored)
+    }
     at_once, ending = _successions(plan, leaving, newcomers)
     coming = {wire for wire in scene.restless & plan.wires if not scene.cables[wire].sounding}
     for wire in plan.wires.difference(scene.cables) - at_once:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from ..graph.node_state import NodeState
 from ..graph.plan import PlanNode, Wire
 from .core import CoreLink, CoreNode, Ring
 
@@ -47,15 +48,30 @@ class Outside(Protocol):
     def join(self, timeout_s: float) -> bool: ...
 
 
+class Settings(NamedTuple):
+    """What a node object is set to: its parameters as the core takes them, and the whole configuration."""
+
+    values: Sequence[float]
+    list_count: int
+    config: Mapping[str, Any]
+
+
 @dataclass(eq=False)
 class Part:
     """A node object on stage."""
 
     plan_node: PlanNode
+    settings: Settings  # those it was made with
     core: CoreNode
     outside: Outside | None
     adopted: int | None = None  # the frame of its first block, once known
     started: bool = False
+
+    def could_be(self, node: PlanNode, settings: Settings) -> bool:
+        """Whether one made for this node would be just like this one, as long as this one has not sounded."""
+        mine = self.plan_node
+        alike = (mine.id, mine.spec.type, mine.structure) == (node.id, node.spec.type, node.structure)
+        return alike and mine.channels == node.channels and self.settings == settings
 
     def start(self) -> None:
         """Lets the player or recorder behind it begin, if there is one and it has not."""
@@ -102,14 +118,15 @@ class Cable:
 class Order:
     """What a transaction asks of the stage, beside the plan."""
 
-    # Flattened parameters and list count of new and changed nodes.
-    values: Mapping[PlanNode, tuple[Sequence[float], int]]
+    settings: Mapping[PlanNode, Settings]  # of new and changed nodes
     fade_frames: int
     ramp_frames: int | None  # None: each type's own
     abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
     # Nodes that begin without a predecessor's state, though there was one of their id.
     fresh: frozenset[str] = frozenset()
     pacer: PlanNode | None = None  # whose card is the engine's clock; None: the timer is
+    states: Mapping[str, NodeState] = field(default_factory=dict)  # by node id: what new nodes begin with
+    spare: Sequence[Part] = ()  # made for a change that was taken back: what fits of them is used again
 
 
 Parts = dict[PlanNode, Part]

@@ -36,14 +36,22 @@ class Probes:
 
     def follow(self, commit: CoreCommit, made: Iterable[Part]) -> None:
         """In the commit that brings new node objects the probes go over to them, as far as they fit."""
+        for hung, part in self._heirs(made):
+            hung.probe.move(commit, hung.core, part.core)
+
+    def followed(self, made: Iterable[Part]) -> None:
+        """These objects are on stage now."""
+        for hung, part in self._heirs(made):
+            hung.core = part.core
+
+    def _heirs(self, made: Iterable[Part]) -> Iterator[tuple[Hung, Part]]:
         if not self._hung:
             return
-        successors = {part.plan_node.id: part for part in made}
+        parts = {part.plan_node.id: part for part in made}
         for hung in self._hung.values():
-            part = successors.get(hung.node_id)
+            part = parts.get(hung.node_id)
             if part is not None and hung.fits(part):
-                hung.probe.move(commit, hung.core, part.core)
-                hung.core = part.core
+                yield hung, part
 
     def hangs_on(self, probe: Probe, core: CoreNode) -> bool:
         """Whether it hangs on this very object."""

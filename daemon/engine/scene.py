@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..graph.plan import EMPTY, Plan, PlanNode, Wire
+from .core import CoreCommit
 from .parts import Cable, Cables, Change, Part, Parts
 from .routing import NO_ROUTING, Key, Routing, Row
 
@@ -21,6 +22,12 @@ class Scene:
     leaving: frozenset[PlanNode] = frozenset()  # parts that are not in the plan any more
     restless: frozenset[Wire] = frozenset()  # cables that may be fading, and those that are not in the plan
     routing: Routing = NO_ROUTING
+    pacer: PlanNode | None = None  # whose card is the engine's clock; None: the timer is
+
+    def gone(self, after: Scene) -> list[Part]:
+        """The parts that are not in the next scene. Sinks end by themselves, when they have heard the last."""
+        left = self.leaving | (self.plan.objects - after.plan.objects)
+        return [self.parts[node] for node in left if node not in after.parts and not node.is_sink]
 
     def leaves(self, plan: Plan) -> frozenset[Wire]:
         """The wires that will not be in that plan, whether they are in the present one or not."""
@@ -35,9 +42,9 @@ class Scene:
         """Without what has faded out by then."""
         cables = {wire: self.cables[wire] for wire in self.restless}
         over = {wire: Cable(cable.link, cable.sounding) for wire, cable in cables.items() if cable.is_over(frame)}
-        return self.changed(self.plan, {}, over)
+        return self.changed(self.plan, {}, over, self.pacer)
 
-    def changed(self, plan: Plan, made: Parts, turned: Cables) -> Scene:
+    def changed(self, plan: Plan, made: Parts, turned: Cables, pacer: PlanNode | None) -> Scene:
         """Under another plan, with new parts, and new or renewed cables; without what is not needed then."""
         leaving = {node for node in self.leaving | (self.plan.objects - plan.objects) if not plan.has(node)}
         looked_at = {wire: self.cables[wire] for wire in self.restless | self.leaves(plan)} | turned
@@ -60,7 +67,19 @@ class Scene:
         for wire in cut:
             del cables[wire]
         restless = {wire for wire, cable in looked_at.items() if cable.turned_by or wire not in plan.wires} - cut
-        return Scene(plan, parts, cables, frozenset(leaving - gone), frozenset(restless), routing)
+        return Scene(plan, parts, cables, frozenset(leaving - gone), frozenset(restless), routing, pacer)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A change that is ready to be submitted, and what is on stage after it."""
+
+    commit: CoreCommit
+    change: Change
+    scene: Scene
+    made: Sequence[Part] = ()
+    # Per node that was made anew under its id: whether the state of its predecessor goes over.
+    carried: Mapping[str, bool] = field(default_factory=dict)
 
 
 def _heard(cables: Mapping[Wire, Cable], leaving: set[PlanNode]) -> set[PlanNode]:

@@ -17,7 +17,7 @@ def changes(old: Graph, new: Graph, catalogue: Catalogue, renewed: Collection[st
     """The events, by name and parameters, in an order in which they make sense: connections go before their nodes and
     come after them. Nodes in `renewed` are told as replaced even if they look the same. No event tells a secret.
     """
-    events: list[Event] = []
+    events: list[Event] = [("graph_renamed", {"name": new.name})] if old.name != new.name else []
     if old.connections is not new.connections:
         gone = [name for name in old.connections if name not in new.connections]
         events += [("connection_removed", {"connection_id": name}) for name in gone]

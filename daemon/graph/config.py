@@ -20,7 +20,9 @@ from .wording import flaw_in_text, shortened, spoken
 
 SECRET = {"secret": True}  # what is shown for a secret, and what may be given to keep it
 TEXT_MAXIMUM = 4096  # characters, where a text's spec names no `maximum`: a path or a URL, not a payload
-CONFIG_KINDS = frozenset({"unknown_parameter", "wrong_type", "out_of_range", "unknown_choice", "missing"})
+CONFIG_KINDS = frozenset(
+    {"unknown_parameter", "wrong_type", "out_of_range", "unknown_choice", "missing", "unfit_state"}
+)
 
 
 class Fields(msgspec.Struct, frozen=True):

@@ -28,12 +28,13 @@ from .edits import (
     NodeId,
     PortName,
     RemoveNode,
+    RenameGraph,
     RenameNode,
     ReplaceNode,
     TypeName,
 )
 from .findings import Enough, Findings, told
-from .model import Connection, Graph, Node, Position
+from .model import NAME_MAXIMUM, Connection, Graph, Node, Position
 from .plain import NODE_ID, read
 from .ports import ports
 from .rewiring import misfits
@@ -43,7 +44,6 @@ from .verbs import addition
 from .wording import flaw_in_text, shortened, spoken
 
 VERSION = 1
-NAME_MAXIMUM = 200  # characters, as a label's
 KEYS = ("version", "name", "nodes", "connections")
 PASSED_OVER = frozenset({"revision"})
 PASSED_OVER_IN_NODES = frozenset({"state", "state_message", "detail", "ports", "latency"})
@@ -252,10 +252,10 @@ class _Reading:
 
 
 def edits_between(old: Graph, new: Graph, catalogue: Catalogue) -> tuple[AnyEdit, ...]:
-    """One transaction that makes `new` of `old`, but for the graph's name. Nodes of the same id are kept: configured
-    where they are of the same type, else replaced.
+    """One transaction that makes `new` of `old`. Nodes of the same id are kept: configured where they are of the same
+    type, else replaced.
     """
-    edits: list[AnyEdit] = []
+    edits: list[AnyEdit] = [RenameGraph(name=new.name)] if old.name != new.name else []
     gone = {node_id: None for node_id in old.nodes if node_id not in new.nodes}
     for name, connection in old.connections.items():
         if name not in new.connections and connection.source_node not in gone and connection.target_node not in gone:
@@ -313,6 +313,7 @@ EDITS: Mapping[str, type[AnyEdit]] = {
     "rename_node": RenameNode,
     "move_node": MoveNode,
     "bypass_node": BypassNode,
+    "rename_graph": RenameGraph,
 }
 
 

@@ -18,6 +18,7 @@ class Draft:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.name = graph.name
         self.nodes: Mapping[str, Node] = graph.nodes
         self.connections: Mapping[str, Connection] = graph.connections
         self.made: dict[str, Connection] = {}  # connections that the graph did not have, or not all the time
@@ -72,7 +73,7 @@ class Draft:
 
     def finish(self) -> Graph:
         """The graph that came of it. It knows its incoming and outgoing connections already."""
-        graph = msgspec.structs.replace(self.graph, nodes=self.nodes, connections=self.connections)
+        graph = msgspec.structs.replace(self.graph, name=self.name, nodes=self.nodes, connections=self.connections)
         wired: Graph | _Wiring = self._wiring if self._wiring is not None else self.graph
         graph.__dict__["incoming"] = wired.incoming
         graph.__dict__["outgoing"] = wired.outgoing

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .model import CANVAS, LABEL_MAXIMUM, NODE_ID_PATTERN, Position
+from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Position
 
 NodeId = Annotated[str, Meta(pattern=NODE_ID_PATTERN, description="node id")]
 PortName = Annotated[
@@ -19,7 +19,9 @@ PortName = Annotated[
 ]
 TypeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="node type")]
 Label = Annotated[str, Meta(max_length=LABEL_MAXIMUM)]
+GraphName = Annotated[str, Meta(max_length=NAME_MAXIMUM)]
 Strategy = Literal["fade", "immediate", "bridge"]
+Wiring = Literal["inside", "inputs", "all"]  # of copies; copying.py says what each means
 Coordinate = Annotated[float, Meta(ge=-CANVAS, le=CANVAS)]  # bounded, so that NaN and infinity are refused
 
 
@@ -28,7 +30,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class AddNode(Edit, frozen=True, tag="add_node"):
-    """Add a node; without an id it is called `<type>_<n>`."""
+    """Add a node; without an id it is called `<type>_<n>`. `state`: what nodes.get_state gave of one like it."""
 
     type: TypeName
     id: NodeId | None = None
@@ -36,6 +38,7 @@ class AddNode(Edit, frozen=True, tag="add_node"):
     label: Label = ""
     position: Position | None = None
     bypass: bool = False
+    state: dict[str, Any] | None = None
 
 
 class RemoveNode(Edit, frozen=True, tag="remove_node"):
@@ -68,11 +71,13 @@ class ConfigureNode(Edit, frozen=True, tag="configure_node"):
 
 
 class ReplaceNode(Edit, frozen=True, tag="replace_node"):
-    """Put a new node under the same id; connections that fit stay, and one of the same type takes the state over."""
+    """Put a new node under the same id; connections that fit stay, and one of the same type takes the state over.
+    `state`: what nodes.get_state gave, to begin with instead."""
 
     id: NodeId
     type: TypeName
     config: dict[str, Any] = {}
+    state: dict[str, Any] | None = None
 
 
 class RenameNode(Edit, frozen=True, tag="rename_node"):
@@ -97,4 +102,21 @@ class BypassNode(Edit, frozen=True, tag="bypass_node"):
     bypass: bool
 
 
-AnyEdit = AddNode | RemoveNode | Connect | Disconnect | ConfigureNode | ReplaceNode | RenameNode | MoveNode | BypassNode
+class RenameGraph(Edit, frozen=True, tag="rename_graph"):
+    """Give the whole graph another name."""
+
+    name: GraphName
+
+
+AnyEdit = (
+    AddNode
+    | RemoveNode
+    | Connect
+    | Disconnect
+    | ConfigureNode
+    | ReplaceNode
+    | RenameNode
+    | MoveNode
+    | BypassNode
+    | RenameGraph
+)

@@ -12,6 +12,7 @@ NODE_ID_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"  # a D-Bus path element, a URL segme
 
 CANVAS = 1e7  # how far from its middle an editor may draw: any canvas, and no infinity
 LABEL_MAXIMUM = 200  # characters
+NAME_MAXIMUM = 200  # characters of the graph's name, as of a label
 
 
 class Position(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from .model import Graph
 from .ports import Channels, remember_channels, resolve_channels
 from .rules import Limits, Touched, check, refusal
 from .spec import Catalogue
-from .verbs import Work
+from .verbs import Restored, Work
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +34,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     renewed: frozenset[str]  # of those, the ones whose id named another node object before
     reshaped: frozenset[str]  # nodes in both graphs that now have other channels than before
     strategies: Mapping[str, Strategy]  # how the nodes of the old graph that are gone, or renewed, leave
+    states: Mapping[str, Restored]  # what nodes of the new graph begin with
     warnings: tuple[str, ...]
 
 
@@ -60,6 +61,7 @@ def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, li
         renewed=frozenset(name for name in fresh if name in graph.nodes),
         reshaped=_reshaped(before, resolve_channels(result, catalogue)),
         strategies=work.strategies,
+        states=work.states,
         warnings=tuple(work.warnings),
     )
 

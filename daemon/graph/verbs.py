@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -25,12 +25,14 @@ from .edits import (
     Disconnect,
     MoveNode,
     RemoveNode,
+    RenameGraph,
     RenameNode,
     ReplaceNode,
     Strategy,
 )
 from .findings import Findings
-from .model import CANVAS, LABEL_MAXIMUM, NODE_ID_PATTERN, Connection, Graph, Node, Position
+from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Connection, Graph, Node, Position
+from .node_state import NodeState, read_state
 from .ports import layout, ports
 from .rewiring import joints, misfits
 from .rules import SUGGEST_AMONG, unknown_node, unknown_type
@@ -39,6 +41,13 @@ from .wording import flaw_in_text, shortened, spoken
 
 Done = tuple[str, list[AnyEdit]]
 is_node_id = re.compile(NODE_ID_PATTERN.removesuffix("$") + r"\Z").match  # "$" would let a line break pass
+
+
+class Restored(NamedTuple):
+    """A state that a node begins with, and the edit that said so."""
+
+    state: NodeState
+    edit: int
 
 
 class Work:
@@ -65,6 +74,7 @@ class Work:
         self.acted: set[str] = set()  # given a momentary parameter
         self.relaid: set[str] = set()  # new, or perhaps of other ports or channels
         self.strategies: dict[str, Strategy] = {}
+        self.states: dict[str, Restored] = {}
 
     # -- common to all
 
@@ -117,6 +127,7 @@ class Work:
             self.check_config(edit.type, edit.config)
             return node_id, []
         self.check_label(edit.label)
+        self.take_state(node_id, edit)
         if edit.position is not None:
             self.check_position(edit.position, "position.")
         config = self.check_config(edit.type, edit.config)
@@ -138,6 +149,14 @@ class Work:
         )
         self.relay(node_id)
         return node_id, [RemoveNode(id=node_id)]
+
+    def take_state(self, node_id: str, edit: AddNode | ReplaceNode) -> None:
+        """Note with which state a new node begins, if one is given."""
+        self.states.pop(node_id, None)
+        if edit.state is not None:
+            state = read_state(edit.state, edit.type, self.where("state"), self.problems)
+            if state is not None:
+                self.states[node_id] = Restored(state, self.index)
 
     def relay(self, node_id: str) -> None:
         """Note that a node is new, or may have other ports or channels than before."""
@@ -193,6 +212,7 @@ class Work:
         for connection in gone.values():
             self.unwire(connection)
         draft.remove(node.id)
+        self.states.pop(node.id, None)
         self.release_number(node.id)
         self.relaid.discard(node.id)
         if node.id in self.graph.nodes:
@@ -231,6 +251,7 @@ class Work:
         if node is not None and node.type == edit.type and node.type in self.catalogue:
             given = keep_secrets(self.catalogue[node.type], given, node.config)
         config = self.check_config(edit.type, given)
+        self.take_state(edit.id, edit)
         if node is None:
             return edit.id, []
         if config is None:
@@ -264,12 +285,15 @@ class Work:
         return node.id, [RenameNode(id=node.id, label=node.label)]
 
     def check_label(self, label: str) -> bool:
-        flaw = flaw_in_text(label)
+        return self.check_words(label, "label", LABEL_MAXIMUM)
+
+    def check_words(self, words: str, what: str, maximum: int) -> bool:
+        flaw = flaw_in_text(words)
         if flaw:
-            self.problem("malformed", f"The label contains {flaw}.", "label")
-        elif len(label) > LABEL_MAXIMUM:
-            message = f"The label has {len(label)} characters; at most {LABEL_MAXIMUM} are possible."
-            self.problem("malformed", message, "label")
+            self.problem("malformed", f"The {what} contains {flaw}.", what)
+        elif len(words) > maximum:
+            message = f"The {what} has {len(words)} characters; at most {maximum} are possible."
+            self.problem("malformed", message, what)
         else:
             return True
         return False
@@ -302,6 +326,15 @@ class Work:
         self.draft.put(msgspec.structs.replace(node, bypass=edit.bypass))
         self.sounding.add(node.id)
         return node.id, [BypassNode(id=node.id, bypass=node.bypass)]
+
+    # -- the graph
+
+    def rename_graph(self, edit: RenameGraph) -> Done:
+        was = self.draft.name
+        if not self.check_words(edit.name, "name", NAME_MAXIMUM) or edit.name == was:
+            return "", []
+        self.draft.name = edit.name
+        return "", [RenameGraph(name=was)]
 
     # -- connections
 
@@ -387,4 +420,5 @@ _VERBS: Mapping[type, Callable[[Work, Any], Done]] = {
     RenameNode: Work.rename_node,
     MoveNode: Work.move_node,
     BypassNode: Work.bypass_node,
+    RenameGraph: Work.rename_graph,
 }

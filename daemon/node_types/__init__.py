@@ -1,4 +1,4 @@
 """Node types that touch the outside, found by listing this folder.
 
-Each file exports SPEC, open_endpoint and restart_needed.
+Each file exports SPEC, check, open_endpoint and restart_needed, and `test` where there is something to be tried.
 """

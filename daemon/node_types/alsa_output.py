@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from ..endpoints.card_parameters import card_parameters, device_problems
+from ..endpoints.card_trial import try_card
 from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from ..endpoints.sound_card import CardSettings, SoundCard
+from ..endpoints.trial import Trial
 from ..graph.spec import NodeSpec, PortSpec
 from ..problems import Problem
 
@@ -38,7 +40,7 @@ SPEC = NodeSpec(
 
 
 def check(config: Mapping[str, Any], media: MediaRoots) -> list[Problem]:  # noqa: ARG001 - every node type is asked
-    """What is wrong with a complete configuration: no device named."""
+    """What is wrong with a complete configuration: no device named, or more than a name."""
     return device_problems(config)
 
 
@@ -50,3 +52,8 @@ def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroun
 def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:  # noqa: ARG001 - every node type is asked
     """Whether it takes another card: never. What does is structure, and makes another node object."""
     return False
+
+
+async def test(config: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
+    """Opens the device as the node would, and closes it again."""
+    return await try_card(msgspec.convert(config, CardSettings), config["channels"], trial, "playback")

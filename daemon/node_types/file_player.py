@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
-from ..endpoints.file_reading import FileReading
+from ..endpoints.file_reading import FileReading, examine
 from ..endpoints.media_roots import forbidden
 from ..endpoints.passage import ReadingSettings
+from ..endpoints.trial import Trial
 from ..graph.spec import NodeSpec, ParameterSpec, PortSpec
 from ..problems import Problem
 
@@ -147,3 +148,9 @@ def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroun
 def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Whether it takes another player: another file, or a jump."""
     return (old["path"], old["position_s"]) != (new["path"], new["position_s"])
+
+
+async def test(config: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
+    """Opens the file and decodes its beginning."""
+    settings = msgspec.convert(config, ReadingSettings)
+    return await trial.in_thread(lambda: examine(settings, config["channels"], trial.media))

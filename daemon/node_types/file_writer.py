@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
-from ..endpoints.file_recording import FileRecording, RecordingSettings
+from ..endpoints.file_recording import FileRecording, RecordingSettings, rehearse
 from ..endpoints.media_roots import forbidden
 from ..endpoints.recording_path import RecordingPath, flaw_in_path
+from ..endpoints.trial import Trial
 from ..graph.spec import NodeSpec, ParameterSpec, PortSpec
 from ..problems import Problem
 
@@ -140,3 +141,9 @@ def open_endpoint(node_id: str, config: Mapping[str, Any], surroundings: Surroun
 def restart_needed(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:  # noqa: ARG001 - every node type is asked
     """Whether it takes another recorder: never. It changes over to another path or format by itself, at a frame."""
     return False
+
+
+async def test(config: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
+    """Records a moment of silence where the recording would go, and takes it away again."""
+    settings = msgspec.convert(config, RecordingSettings)
+    return await trial.in_thread(lambda: rehearse(settings, config["channels"], trial.sample_rate, trial.media))

@@ -59,6 +59,9 @@ def page() -> str:
         command = program.get_command(context, name)
         assert command is not None
         lines += _command(name, command, context)
+        if isinstance(command, click.Group):
+            for below, inner in sorted(command.commands.items()):
+                lines += _command(f"{name} {below}", inner, context)
     lines += [*section("OPTIONS OF CHANGES"), *paragraphs("Commands that change the graph name those that they take.")]
     lines += _options(transaction_options(), context)
     lines += [*section("OPTIONS"), *paragraphs("Every command takes these, before its name or after it.")]

@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 
+from tonnetz.daemon import devices
+from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker
 from tonnetz.daemon.event_names import EVENT_NAMES
 from tonnetz.daemon.graph.edits import NodeId, PortName
 from tonnetz.daemon.probing import buffers, injecting, places, taps, tracing
 from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.runtime import Runtime
+from tonnetz.daemon.schedule import Schedule
 from tonnetz.rpc.method_table import Method, load_methods, metas
 from tonnetz.rpc.openrpc import openrpc_document
 
@@ -46,6 +49,7 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         (*CHANGED, "node_id", "param", "value"),
         "A parameter has another value, a list or matrix as a whole; `label` and `bypass` count as parameters here.",
     ),
+    "graph_renamed": ((*CHANGED, "name"), "The graph has another name."),
     "node_state_changed": (
         ("node_id", "state", "state_message", "detail"),
         "A player or recorder is `starting`, `running`, `retrying` or `failed`, and why, as graph.get tells it.",
@@ -54,8 +58,28 @@ EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
         (*CHANGED, "frame", "label"),
         "After the events of its changes: the transaction as a whole.",
     ),
+    "transaction_scheduled": (("author", "origin", "label", "id", "at"), "A transaction waits for its frame or time."),
+    "transaction_dropped": (
+        ("author", "origin", "label", "id", "error", "message"),
+        "One that waited will not come to pass: it was cancelled, or no longer holds.",
+    ),
+    "presence_changed": (
+        ("client", "author", "origin", "nick", "cursor", "selection", "editing", "present"),
+        "Somebody came, moved, or has something else in hand; with `present: false` they are gone.",
+    ),
     "runtime_changed": (("state", "frame"), "The engine is `stopped`, `running` or `paused`."),
-    "log": (("level", "message", "frame"), "The engine noticed something: a node that gave out NaN, time lost."),
+    "devices_changed": (
+        ("appeared", "vanished"),
+        "Sound cards were plugged in or out: their index and id. Not what they can do: ask devices.list.",
+    ),
+    "device_mixer_changed": (
+        ("mixer", "controls"),
+        "Controls of a mixer that devices.mixer has shown were set, by whomever: as it shows them.",
+    ),
+    "log": (
+        ("level", "message", "frame"),
+        "The engine or the storage noticed something: a node that gave out NaN, time lost, a disk that is full.",
+    ),
 }
 
 ERRORS: Mapping[str, str] = {
@@ -64,13 +88,13 @@ ERRORS: Mapping[str, str] = {
     "method_not_found": "There is no such method.",
     "invalid_params": "Parameters are missing, unknown, of a wrong type or out of range; or a text is no YAML or JSON.",
     "internal_error": "A fault of the daemon. Its log has the rest.",
-    "not_found": "No such node, connection or node type.",
+    "not_found": "No such node, connection, node type, file, device or control.",
     "conflict": "The graph, or the engine's state, is another than the request needs.",
     "invalid_graph": "The graph would break a rule.",
     "invalid_config": "A node's configuration can't be so.",
     "forbidden": "The caller's role does not reach so far, or a path leads out of the media folders.",
     "unavailable": "Not now, or not at this door.",
-    "timeout": "The engine did not answer in time. Look at `runtime.status` before trying again.",
+    "timeout": "The engine, or a device, did not answer in time. Of the first `runtime.status` tells more.",
 }
 
 KINDS: Mapping[str, str] = {
@@ -88,12 +112,14 @@ KINDS: Mapping[str, str] = {
     "out_of_range": "a number, a text or a list beyond its bounds, which are in `data`",
     "unknown_choice": "none of the choices, which are in `data`",
     "missing": "a parameter of a node that has no default",
+    "unfit_state": "a state of another type, or of a node with other channels or another structure",
     "unknown_type": "no such node type",
     "unknown_node": "no such node",
     "unknown_port": "the node has no such port, or would lose one that is connected",
     "unknown_connection": "no such connection",
     "not_found": "no such group of users",
     "id_taken": "a node of this id is there",
+    "stale_place": "a place in a list that has other records than at the base revision",
     "duplicate": "it is there already",
     "direction": "an input where an output is meant, or the other way round",
     "type_mismatch": "audio into control, or the other way round",
@@ -104,8 +130,24 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
-NOUNS = ("graph", "nodes", "runtime", "debug", "events", "system", "rpc")  # those to come go last
+NOUNS = (
+    "graph",
+    "schedule",
+    "history",
+    "snapshots",
+    "templates",
+    "nodes",
+    "devices",
+    "runtime",
+    "debug",
+    "events",
+    "presence",
+    "system",
+    "rpc",
+)  # those to come go last
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
+
+BEHIND: Mapping[str, type] = {"runtime": Runtime, "schedule": Schedule}  # what the methods of a noun are handed on to
 
 
 # The daemon's files that do a method's work, where it is in none of its own.
@@ -147,7 +189,7 @@ def in_order() -> list[Method]:
 def _method(method: Method, described: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"### {method.name}", "", *_signature(method, described), "", method.text, "")
     facts = [f"Role: {method.role}."]
-    if method.name.startswith("events."):
+    if method.name.startswith("events.") or method.name == "presence.set":
         facts.append("Needs a connection that lasts.")
     facts.append(f"Errors: {_errors_in_words(method)}.")
     yield " ".join(facts)
@@ -201,12 +243,14 @@ def _errors_in_words(method: Method) -> str:
 
 
 def _source(method: Method) -> str:
-    """The source of a method, of the functions beside it that it uses, and of what it does with the engine."""
+    """The source of a method, of the functions beside it that it uses, and of what it does with engine or devices."""
     function: Any = method.function
     used = [function.__globals__.get(name) for name in function.__code__.co_names]
-    beside = [one for one in used if inspect.isfunction(one) and one.__module__ == function.__module__]
-    if method.noun == "runtime":
-        beside.append(getattr(Runtime, method.verb))
+    beside: list[Any] = [one for one in used if inspect.isfunction(one) and one.__module__ == function.__module__]
+    if method.noun in BEHIND:
+        beside.append(getattr(BEHIND[method.noun], method.verb))
+    if method.noun == "devices":
+        beside += [AlsaWorker, devices] if method.parameter("device") else [AlsaWorker._ask_in_turn]
     beside += WORKERS.get(method.name, ())
     return "".join(inspect.getsource(one) for one in [function, *beside])
 

@@ -32,9 +32,17 @@ FILES: Mapping[str, str] = {"edits": EDITS, "text": DOCUMENT}
 # Of methods that are no command by themselves and need parameters, or are better shown with some.
 PARAMS: Mapping[str, Mapping[str, Any]] = {
     "events.subscribe": {"names": ["transaction_applied", "node_state_changed"]},
+    "presence.set": {"nick": "Ann", "selection": ["eq"], "editing": {"node_id": "eq", "param": "bands"}},
+    "graph.clone": {"nodes": ["eq"], "wiring": "inputs"},
+    "templates.save": {"name": "voice", "nodes": ["eq", "compressor"], "help": "What every microphone gets"},
+    "templates.delete": {"name": "channel"},
     "graph.connect": {"source": "drone.out", "target": "mix.in_1"},
     "graph.disconnect": {"source": "drone.out", "target": "mix.in_2"},
     "debug.buffer": {"id": "eq.out", "seconds": 0.01},
+    "nodes.set_state": {
+        "id": "mix",
+        "state": {"version": 1, "type": "mixer", "fields": {}},
+    },
     "runtime.meters": {"nodes": ["mix"]},
 }
 

@@ -37,15 +37,22 @@ MEANINGS: Mapping[str, str] = {
         "port."
     ),
     "doors.http.require_token": "Whether everybody needs a token; `auto`: only where other machines can reach it.",
-    "storage.directory": "Where tokens are kept.",
-    "storage.durability": "",
+    "storage.directory": (
+        "Where the graph and its history are kept, a folder of this daemon's own; `storage: false` keeps nothing."
+    ),
+    "storage.durability": (
+        "What an answered change outlives: `crash` the end of the daemon, however sudden; `full` also that of the "
+        "machine's power, which costs every change a sync of the disk."
+    ),
+    "storage.history_transactions": "How many transactions are kept, at least: to undo, to go back to, to replay.",
+    "storage.history_mb": "How large they may be together; the oldest go first.",
     "media.play_roots": "The folders that players may read from.",
     "media.record_root": "The folder that recorders may write to.",
     "graph": "A graph document to start with; `{}` is an empty graph.",
     "autostart": "Whether the engine runs from the start; else `tonnetz start` starts it.",
 }
-# Accepted, so that one file serves this version and the next; nothing listens there and nothing is stored yet.
-LATER = ("doors.dbus", "storage.durability")
+# Accepted, so that one file serves this version and the next; nothing listens there yet.
+LATER = ("doors.dbus",)
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ def main() -> int:
     if not LOOP.exists() or LOOP.stat().st_mtime < (DEMO / "make_sound.py").stat().st_mtime:
         subprocess.run([sys.executable, DEMO / "make_sound.py", LOOP], check=True)
     shutil.copyfile(DEMO / "tonnetz.yaml", CONFIGURATION)
+    shutil.rmtree(STATE / "state", ignore_errors=True)  # each demo begins with the configuration's graph
     RECORDINGS.mkdir(parents=True, exist_ok=True)
     earlier = set(RECORDINGS.iterdir())
 

@@ -159,10 +159,10 @@ class SocketConnection:
                 transport.abort()
                 raise
 
-    def subscribe(self, names: Sequence[str] | None) -> None:
-        """Send events of these names from now on, in place of those sent so far."""
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
+        """Send events of these names from now on, or those after `since` first, in place of those sent so far."""
         self.unsubscribe()
-        self._subscription = self._door.session.events.subscribe(names)
+        self._subscription = self._door.session.events.subscribe(names, since=since)
 
     def unsubscribe(self) -> None:
         """Send no more events."""
@@ -183,6 +183,7 @@ class SocketConnection:
     async def hang_up(self) -> None:
         """Close, giving what is still to be sent a bounded time to go out."""
         self.unsubscribe()
+        self._door.session.presence.leave(self)
         self._writer.close()
         patience_s = min(self._door.patience_s, FAREWELL_S) if self._finishing else self._door.patience_s
         try:

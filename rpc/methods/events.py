@@ -15,22 +15,48 @@ from ..method_table import Call, Connection, method
 Names = Annotated[list[EventName], Meta(description="the events wanted; all of them when null")]
 
 
+Since = Annotated[
+    int, Meta(ge=0, le=2**53, description="`seq` of the last event you have: what you missed comes first")
+]
+RunId = Annotated[str, Meta(max_length=64, description="the `run` of the daemon that `since` is of")]
+
+
 class Subscribed(msgspec.Struct, frozen=True):
-    """Where the events begin: the next one has a greater `seq`, and the graph is at `revision`."""
+    """Where the events begin: the next new one has a greater `seq`, and the graph is at `revision`. `run` names this
+    run of the daemon: another one counts anew. `replayed` events come first; with `snapshot_needed` some are lost, and
+    the graph has to be fetched anew."""
 
     seq: int
     revision: int
+    run: str
+    replayed: int
+    snapshot_needed: bool
 
 
 @method("events.subscribe", role="viewer")
-async def subscribe(call: Call, names: Names | None = None) -> Subscribed:
+async def subscribe(
+    call: Call, names: Names | None = None, since: Since | None = None, run: RunId | None = None
+) -> Subscribed:
     """Send events on this connection from now on, as JSON-RPC notifications.
 
     Subscribing again replaces the choice of names. Events wait in a bounded queue: a client that reads too slowly loses
     the oldest ones, and the next event it gets says in `dropped` how many; it should then fetch the graph anew.
+
+    Whoever comes back after a broken connection says `since` which event, and of which `run`, and is sent what happened
+    meanwhile, if it is still known.
     """
-    connection_of(call).subscribe(names)
-    return Subscribed(call.session.events.seq, call.session.revision)
+    events = call.session.events
+    missed = None
+    if since is not None and run in (None, events.run):
+        missed = events.missed(since, names)
+    connection_of(call).subscribe(names, None if missed is None else since)
+    return Subscribed(
+        seq=events.seq,
+        revision=call.session.revision,
+        run=events.run,
+        replayed=len(missed or ()),
+        snapshot_needed=since is not None and missed is None,
+    )
 
 
 @method("events.unsubscribe", role="viewer")
@@ -41,6 +67,6 @@ async def unsubscribe(call: Call) -> None:
 
 def connection_of(call: Call) -> Connection:
     if call.connection is None:
-        message = "This door has no lasting connection to send events on; use the Unix socket."
+        message = "This door has no lasting connection to send events on; use the Unix socket, or a WebSocket."
         raise Refusal("unavailable", message)
     return call.connection

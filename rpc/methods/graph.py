@@ -19,6 +19,7 @@ from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
 from ..route import Route
+from .presence import hinted
 
 Document = Annotated[dict[str, Any], Meta(description="a graph document: version, name, nodes, connections")]
 DocumentText = Annotated[str, Meta(max_length=TEXT_LIMIT, description="a graph document as YAML or JSON text")]
@@ -44,6 +45,19 @@ Edits = Annotated[
 BaseRevision = Annotated[int, Meta(ge=0, description="the revision the change was thought out for")]
 Strict = Annotated[bool, Meta(description="refuse any other base revision, even where the change would still hold")]
 FadeMs = Annotated[float, Meta(ge=0, le=1000, description="length of the cross-fade in ms; 20 unless given")]
+At = Annotated[
+    Annotated[int, Meta(ge=0)]
+    | Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$")],
+    Meta(description="not before this frame, or this time in RFC 3339; at most an hour ahead"),
+]
+IdempotencyKey = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        description="made up by the caller: asked again with the same one, it is done once, and answered alike",
+    ),
+]
 DryRun = Annotated[bool, Meta(description="say what would happen, and change nothing")]
 TransactionLabel = Annotated[
     str, Meta(max_length=200, description="a name for the change, shown in events and the history")
@@ -125,23 +139,35 @@ async def apply(
     fade_ms: FadeMs | None = None,
     label: TransactionLabel = "",
     dry_run: DryRun = False,
+    at: At | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Receipt:
     """Apply edits as one transaction.
 
     All sound from the same block on; or none is applied, and every problem is told. A stale base revision is no
     obstacle as long as every edit still holds by itself; else it is a conflict.
+
+    With `at` they take effect at the first block boundary at or after that frame or time, on the graph as it is by
+    then, and only then comes the answer. Where that is past, they do at once, and a warning says how late.
+
+    Whoever does not know whether a request arrived sends it again with the same `idempotency_key`. The same key for
+    something else is a conflict; after a refusal it may be tried again.
     """
     from tonnetz.daemon.graph.document import edits_from_plain  # not needed to declare the method
 
-    return await call.session.apply(
-        edits_from_plain(edits),
+    read_edits = edits_from_plain(edits)
+    receipt = await call.session.apply(
+        read_edits,
         caller=call.caller,
         base_revision=base_revision,
         strict=strict,
         fade_ms=fade_ms,
         label=label,
         dry_run=dry_run,
+        at=at,
+        idempotency_key=idempotency_key,
     )
+    return hinted(call, receipt, read_edits)
 
 
 @method(
@@ -188,14 +214,17 @@ async def validate(
 async def export(call: Call, format: DocumentFormat = "yaml") -> str:
     """Give the graph as a document in YAML or JSON.
 
-    It says what is set other than by default, and no secrets; `graph.import` takes it back.
+    It says what is set other than by default, and no secrets; `graph.import` takes it back. Nodes stand in the order
+    sound flows, each on a line of its own where it fits, so that the same graph is always the same text.
     """
     import asyncio
 
-    from tonnetz.daemon.document_text import write_text
+    from tonnetz.daemon.document_text import write_document
     from tonnetz.daemon.graph.document import to_document
+    from tonnetz.daemon.graph.ordering import in_order
 
-    return await asyncio.to_thread(write_text, to_document(call.session.graph, call.session.catalogue), format)
+    graph, catalogue = call.session.graph, call.session.catalogue
+    return await asyncio.to_thread(lambda: write_document(to_document(in_order(graph), catalogue), format))
 
 
 @method(

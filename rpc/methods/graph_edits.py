@@ -16,11 +16,13 @@ from tonnetz.daemon.graph.edits import (
     Connect,
     Coordinate,
     Disconnect,
+    GraphName,
     Label,
     MoveNode,
     NodeId,
     PortName,
     RemoveNode,
+    RenameGraph,
     RenameNode,
     ReplaceNode,
     Strategy,
@@ -33,6 +35,7 @@ from tonnetz.daemon.receipt import Receipt
 from ..method_table import Call, Shell, method
 from ..route import Route
 from .graph import BaseRevision, DryRun, FadeMs, Strict
+from .presence import hinted
 
 Config = Annotated[dict[str, Any], Meta(description="parameters by name; those left out keep their value or default")]
 Bypass = Annotated[bool, Meta(description="whether the node is passed by")]
@@ -41,6 +44,7 @@ RemovalStrategy = Annotated[
     Strategy, Meta(description="bridge joins what fed the node to what it fed; immediate does not fade")
 ]
 ALONE = re.compile(r"edits\[0\](\.|: )?")  # the place of the only edit: whoever sent no list knows of none
+Name = Annotated[GraphName, Meta(description="what people call the graph")]
 NodeLabel = Annotated[Label, Meta(description="what people call the node")]
 
 
@@ -204,6 +208,24 @@ async def rename_node(
 
 
 @method(
+    "graph.rename_graph",
+    role="operator",
+    mutates=True,
+    shell=Shell("title <name>", example="tonnetz title 'Evening show'"),
+    http=Route("POST /api/graph/rename", tagged=True),
+)
+async def rename_graph(
+    call: Call,
+    name: Name,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
+    dry_run: DryRun = False,
+) -> Receipt:
+    """Give the graph another name."""
+    return await one(call, RenameGraph(name=name), base_revision, strict, None, dry_run)
+
+
+@method(
     "graph.move_node",
     role="operator",
     mutates=True,
@@ -256,9 +278,10 @@ async def one(
 ) -> Receipt:
     """Apply a single edit; problems are placed in the caller's params, who has sent no list of edits."""
     try:
-        return await call.session.apply(
+        receipt = await call.session.apply(
             [edit], caller=call.caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, dry_run=dry_run
         )
+        return hinted(call, receipt, [edit])
     except Refusal as refusal:
         if not refusal.problems:
             raise

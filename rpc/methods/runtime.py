@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from tonnetz.daemon.graph.edits import NodeId
 from tonnetz.daemon.problems import Refusal, suggestion
+from tonnetz.daemon.storage.status import StorageStatus
 
 from ..method_table import Call, Shell, method
 from ..route import Route
@@ -44,6 +45,7 @@ class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int
     connections: int
     not_running: list[NodeTrouble]
+    storage: StorageStatus
 
 
 class NodeCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +117,7 @@ class Levels(msgspec.Struct, frozen=True):
 async def status(call: Call) -> RuntimeStatus:
     """Tell how the engine is.
 
-    State, revision, time, load, late blocks, and the nodes that are not running.
+    State, revision, time, load, late blocks, the nodes that are not running, and whether changes can be stored.
     """
     session = call.session
     now = {
@@ -124,6 +126,7 @@ async def status(call: Call) -> RuntimeStatus:
         "nodes": len(session.graph.nodes),
         "connections": len(session.graph.connections),
         "not_running": not_running(call),
+        "storage": session.keeping.status,
     }
     return msgspec.convert(now, RuntimeStatus)
 

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from tonnetz.daemon.event_names import EVENT_NAMES
+from tonnetz.daemon.storage.status import StorageStatus
 from tonnetz.daemon.version import __version__
 
 from ..method_table import Call, method, table
@@ -40,12 +41,14 @@ class Description(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`ok`, or `degraded` with the nodes that are in trouble. Late blocks are those since the engine was made."""
+    """`ok`, or `degraded` with the nodes that are in trouble, or a storage that is. Late blocks are those since the
+    engine was made."""
 
     status: Literal["ok", "degraded"]
     state: RuntimeState
     late_blocks: int
     nodes: list[NodeTrouble]
+    storage: StorageStatus
 
 
 @method("system.version", role="viewer", http=Route("GET /api/system/version"))
@@ -75,6 +78,11 @@ async def describe(call: Call) -> Description:
 
 @method("system.health", role="viewer", http=Route("GET /api/system/health"))
 async def health(call: Call) -> Health:
-    """Tell whether the daemon is well: `degraded` when nodes are not running, though the engine does."""
+    """Tell whether the daemon is well.
+
+    It is `degraded` when nodes are not running, though the engine does, or when nothing can be stored, and so nothing
+    be changed.
+    """
     now = await status(call)
-    return Health("degraded" if now.not_running else "ok", now.state, now.late_blocks, now.not_running)
+    well = not now.not_running and now.storage.state != "refusing"
+    return Health("ok" if well else "degraded", now.state, now.late_blocks, now.not_running, now.storage)

@@ -1,6 +1,6 @@
-/* The virtual card's controls, as alsamixer and the like see them: a volume and a switch for playback ("Master") and capture. They live
- * in the card's page, so a change by one process reaches all others; it is written as files are, not only into the mapping,
- * because that is what inotify rings the clients with. */
+/* The virtual card's controls, as alsamixer and the like see them: a volume and a switch for playback ("Master") and capture, and a volume
+ * that is no more than that ("Monitor"). They live in the card's page, so a change by one process reaches all others; it is written as
+ * files are, not only into the mapping, because that is what inotify rings the clients with. */
 #include <alsa/asoundlib.h>
 #include <alsa/control_external.h>
 #include <stddef.h>
@@ -9,8 +9,9 @@
 
 #include "card_page.h"
 
-static const char *const names[] = {"Master Playback Volume", "Master Playback Switch", "Capture Volume", "Capture Switch"};
-enum { ELEMENTS = sizeof names / sizeof *names, CHANNELS = 2 };
+static const char *const names[] = {"Master Playback Volume", "Master Playback Switch", "Capture Volume", "Capture Switch",
+                                    "Monitor Playback Volume"};
+enum { ELEMENTS = sizeof names / sizeof *names, WITH_DECIBELS = 4, CHANNELS = 2 };
 
 struct mixer {
 	snd_ctl_ext_t ext;
@@ -63,7 +64,7 @@ static int on_attribute(snd_ctl_ext_t *ext, snd_ctl_ext_key_t key, int *type, un
 {
 	(void)ext;
 	*type = is_switch(key) ? SND_CTL_ELEM_TYPE_BOOLEAN : SND_CTL_ELEM_TYPE_INTEGER;
-	*access = SND_CTL_EXT_ACCESS_READWRITE | (is_switch(key) ? 0 : SND_CTL_EXT_ACCESS_TLV_READ);
+	*access = SND_CTL_EXT_ACCESS_READWRITE | (is_switch(key) || key >= WITH_DECIBELS ? 0 : SND_CTL_EXT_ACCESS_TLV_READ);
 	*count = CHANNELS;
 	return 0;
 }
@@ -155,7 +156,7 @@ static const snd_ctl_ext_callback_t callbacks = {
 	.poll_revents = on_revents,
 };
 
-/* Both volumes are told in dB by this: type, bytes, the lowest, the step. */
+/* What is told in dB is told by this: type, bytes, the lowest, the step. */
 static const unsigned decibels[] = {SND_CTL_TLVT_DB_SCALE, 8, (unsigned)(-CARD_MIXER_TOP * CARD_MIXER_STEP), CARD_MIXER_STEP};
 
 SND_CTL_PLUGIN_DEFINE_FUNC(tzcard)

@@ -57,7 +57,7 @@ struct card_page {
 	uint32_t frozen;       /* every call waits */
 
 	struct card_stream streams[2];    /* playback, capture */
-	struct card_fader faders[2];      /* playback, capture */
+	struct card_fader faders[3];      /* playback, capture, and one that tells no decibels and has no switch */
 };
 
 /* For Python: end */

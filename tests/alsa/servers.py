@@ -1,7 +1,8 @@
 """Sound servers that many machines have between programs and card, started for a test in a folder of its own and ended after it.
 
 Both play into nothing at the pace of the machine's clock, and give back what was played: JACK by its loopback driver,
-PulseAudio as the monitor of a null sink. Neither needs hardware, a session or real-time rights.
+PulseAudio as the monitor of a null sink. Neither needs hardware, a session or real-time rights. Let a process of its own
+be their client: their libraries change the one that they are loaded into (JACK's blocks SIGPIPE in the thread that opens).
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def jack(folder: Path) -> Iterator[SoundServer]:
         return b"loopback:capture_2" in asked.stdout
 
     try:
-        command = ["jackd", "-n", name, "-r", "-L", "2", *dummy]  # -r: no real-time scheduling; -L: the loopback
+        # No real-time scheduling, the loopback, and few ports: memory for all that there could be is more than some
+        # containers share.
+        command = ["jackd", "-n", name, "-r", "-L", "2", "-p", "16", *dummy]
         with running(command, folder, environment, answers) as process:
             yield SoundServer("loop_out", "loop_in", environment, process)
     finally:

@@ -21,7 +21,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,6 +90,22 @@ def constant(name: str) -> int:
     """A number that the header beside this file defines."""
     (value,) = re.findall(rf"#define {name} (\S+)", (HERE / "card_page.h").read_text())
     return int(value, 0)
+
+
+def named(folder: Path, cards: Mapping[str, VirtualCard]) -> dict[str, str]:
+    """The environment in which cards have names that ALSA lists, as an asound.conf gives them; `hw` stands for `hw:0` too."""
+    path = folder / "asound.conf"
+    arguments = "".join(f'@args.{name} {{ type string default "" }} ' for name in ("CARD", "DEV"))
+    path.write_text(
+        f"<{configuration()}>\n"
+        + "".join(
+            f'{kind}.!{name} {{ @args [ CARD DEV ] {arguments} type tzcard file "{card.file}"\n'
+            f'    hint {{ show on description "The card of {name}" }} }}\n'
+            for name, card in cards.items()
+            for kind in ("pcm", "ctl")
+        )
+    )
+    return {"ALSA_CONFIG_PATH": str(path)}
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:

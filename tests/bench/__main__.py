@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from tonnetz.daemon.engine.core import build_profile
 
-from . import editing, limit, table
+from . import editing, limit, storing, table
 from .workloads import WORKLOADS
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench"
@@ -35,11 +35,12 @@ class Effort(NamedTuple):
     crowd_s: float  # of each crowd, after as long a quiet time
     requests: int  # of each kind and size of graph
     sizes: tuple[int, ...]
+    stored: int  # nodes
     idle_s: float
 
 
-FULL = Effort(rounds=60, crowd_s=4.0, requests=150, sizes=SIZES, idle_s=8.0)
-QUICK = Effort(rounds=5, crowd_s=0.3, requests=10, sizes=SIZES[:3], idle_s=1.5)
+FULL = Effort(rounds=60, crowd_s=4.0, requests=150, sizes=SIZES, stored=SIZES[-1], idle_s=8.0)
+QUICK = Effort(rounds=5, crowd_s=0.3, requests=10, sizes=SIZES[:3], stored=SIZES[2], idle_s=1.5)
 
 
 def processing(rounds: int) -> list[dict[str, Any]]:
@@ -86,6 +87,8 @@ async def everything(effort: Effort, tell: Callable[[str], None]) -> dict[str, A
     for nodes in effort.sizes:
         tell(f"edits on {nodes:,} nodes")
         results["applied"] += await editing.applied(nodes, effort.requests)
+    tell("storing")
+    results["stored"] = await storing.stored(effort.stored)
     tell("rest")
     results["idle"] = await editing.idle(effort.idle_s)
     table.judge(results)

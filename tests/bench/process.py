@@ -56,6 +56,18 @@ class Daemon:
     def hang_up(self) -> None:
         for writer in self._writers:
             writer.close()
+        self._writers.clear()
+
+    async def kill(self) -> None:
+        """Ends it without a word."""
+        self.hang_up()
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
+
+    async def start_again(self) -> Asker:
+        """Another process on the same files; a connection to it once it plays."""
+        self.process = _process(self.folder)
+        return await _until_it_answers(self)
 
 
 @contextlib.asynccontextmanager
@@ -77,19 +89,22 @@ def _begun(settings: dict[str, Any]) -> Daemon:
     (folder / "sounds").mkdir()
     if settings["graph"].get("name") == "demo":
         subprocess.run([sys.executable, DEMO / "make_sound.py", folder / "sounds" / "loop.wav"], check=True)
-    file = folder / "tonnetz.yaml"
-    file.write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "tonnetz.daemon.main", "--config", str(file), "--log-level", "error"]
-    return Daemon(folder, subprocess.Popen(command, cwd=folder))
+    (folder / "tonnetz.yaml").write_text(yaml.safe_dump(settings))
+    return Daemon(folder, _process(folder))
 
 
-async def _until_it_answers(made: Daemon) -> None:
+def _process(folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tonnetz.daemon.main", "--config", "tonnetz.yaml", "--log-level", "error"]
+    return subprocess.Popen(command, cwd=folder)
+
+
+async def _until_it_answers(made: Daemon) -> Asker:
     end = time.monotonic() + START_S
     while time.monotonic() < end and made.process.poll() is None:
         with contextlib.suppress(OSError):
             asker = await made.asker()
             if (await asker.ask("runtime.status"))["state"] == "running":
-                return
+                return asker
         await asyncio.sleep(0.05)
     raise SystemExit("tonnetzd did not start; what it said stands above.")
 

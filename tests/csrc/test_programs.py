@@ -117,8 +117,8 @@ SABOTAGES = {
     ),
     "a commit given back too early": Sabotage(
         "block_cycle.c",
-        "tz_commit_adopt(commit, &engine->plan, engine->frame);",
-        "tz_queue_push(&engine->outgoing, commit); tz_commit_adopt(commit, &engine->plan, engine->frame); continue;",
+        "tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);",
+        "tz_queue_push(&engine->outgoing, commit); tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame); continue;",
     ),
     "nodes that a plan does not hold": Sabotage("plan_build.c", "tz_node_retain(nodes[n])", "nodes[n]"),
 }

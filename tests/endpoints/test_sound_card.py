@@ -91,20 +91,13 @@ def output(card: VirtualCard, node_id: str = "out", **config: Any) -> AddNode:
 
 
 async def step_along(studio: Studio, card: VirtualCard, periods: int, period: int = BLOCK) -> None:
-    """Moves a stepped card on, a period at a time, each once the card has what the one before asked for."""
-    stream = card.playback if card.playback.running else card.capture
+    """Moves a stepped card that plays on, a period at a time, each when the engine has made what the one before took."""
+    ring = studio.session.stage.part("out").outside.ring
     for _ in range(periods):
-        done = stream.frames
+        done = card.playback.frames
         card.advance(period)
-        await until(lambda done=done: stream.frames > done)
-        if stream is card.playback:
-            await until(
-                lambda: (
-                    studio.session.stage.part("out").outside.ring.written
-                    - studio.session.stage.part("out").outside.ring.taken
-                    >= period
-                )
-            )
+        await until(lambda done=done: card.playback.frames > done)
+        await until(lambda: ring.written - ring.taken >= period)
 
 
 def quantised(samples: NDArray[np.float32], bits: int) -> Samples:
@@ -585,6 +578,18 @@ async def test_what_a_card_cannot_do_is_said(
     await here.session.runtime.start()
     await here.is_now("out", "retrying")
     assert words in here.node("out")["state_message"]
+
+
+async def test_a_device_without_a_clock_is_none(studio: Callable[..., Studio]) -> None:
+    here = studio()
+    await here.apply(AddNode(id="out", type="alsa_output", config={"device": "null"}))
+    await here.session.runtime.start()
+    await until(lambda: "it has no clock" in here.node("out")["state_message"])
+    frame, began = here.frame, time.monotonic()
+    await here.moves(RATE)
+    assert (here.frame - frame) / RATE < 3 * (
+        time.monotonic() - began
+    ) + 4  # a short run at each try, and real time between
 
 
 async def test_busy_is_said(studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]) -> None:

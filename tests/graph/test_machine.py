@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tonnetz.daemon.graph.changes import changes
+from tonnetz.daemon.graph.difference import difference, place_of, reversed_changes, taken_back, travelled
 from tonnetz.daemon.graph.document import edits_between, edits_from_plain, parse_document, to_document
 from tonnetz.daemon.graph.edits import (
     AddNode,
@@ -27,6 +28,7 @@ from tonnetz.daemon.graph.edits import (
     Disconnect,
     MoveNode,
     RemoveNode,
+    RenameGraph,
     RenameNode,
     ReplaceNode,
 )
@@ -93,7 +95,7 @@ def draw_edit(draw: st.DrawFn, nodes: dict[str, str], wires: list[str]) -> AnyEd
         return f"{node_id}.{name.replace('#', str(draw(st.integers(1, 5))))}"
 
     verb = draw(st.sampled_from(["add"] * 5 + ["connect"] * 8 + ["remove", "disconnect", "configure", "configure"]
-                                + ["replace", "rename", "move", "bypass"]))  # fmt: skip
+                                + ["replace", "rename", "move", "bypass", "title"]))  # fmt: skip
     if verb == "add" or not nodes:
         kind = "nonsense" if draw(seldom) else draw(kinds)
         new = draw(st.none() | st.sampled_from(IDS))
@@ -103,6 +105,8 @@ def draw_edit(draw: st.DrawFn, nodes: dict[str, str], wires: list[str]) -> AnyEd
             type=kind, id=new, config=config(kind), label=draw(st.sampled_from(["", "Desk"])), position=draw(POSITIONS),
             bypass=draw(seldom),
         )  # fmt: skip
+    if verb == "title":
+        return RenameGraph(name=draw(st.sampled_from(["", "Morning", "Evening"])))
     if verb == "connect":
         source, target = end("output"), end("input")
         wires.append(f"{source}:{target}")
@@ -210,6 +214,10 @@ class Editing(RuleBasedStateMachine):
                 assert name in accepted.touched
             if old is not None and old.type != node.type:
                 assert name in accepted.renewed
+        changed = difference(before, after, {*accepted.ids, *accepted.touched})
+        assert set(map(place_of, changed)) == set(map(place_of, difference(before, after)))
+        assert travelled(before, changed) == after and travelled(after, reversed_changes(changed)) == before
+        assert taken_back(after, changed) == (before, []), "nobody has changed anything since"
         old_channels, new_channels = resolve_channels(before, CATALOGUE), resolve_channels(after, CATALOGUE)
         both = [name for name in after.nodes if name in before.nodes]
         assert accepted.reshaped == {name for name in both if old_channels[name] != new_channels[name]}
@@ -286,7 +294,7 @@ class Editing(RuleBasedStateMachine):
         if not self.past:
             return
         before = to_document(self.past[-1][0], CATALOGUE, full=True)
-        nodes = {node["id"]: node for node in before["nodes"]}
+        nodes, title = {node["id"]: node for node in before["nodes"]}, before["name"]
         wires = {f"{c['source']}:{c['target']}" for c in before["connections"]}
         for name, params in changes(self.past[-1][0], self.graph, CATALOGUE):
             match name:
@@ -300,6 +308,8 @@ class Editing(RuleBasedStateMachine):
                     wires.add(params["connection"]["id"])
                 case "connection_removed":
                     wires.remove(params["connection_id"])
+                case "graph_renamed":
+                    title = params["name"]
                 case "node_moved":
                     nodes[params["node_id"]]["position"] = {"x": params["x"], "y": params["y"]}
                     if params["x"] is None:
@@ -308,7 +318,7 @@ class Editing(RuleBasedStateMachine):
                     node, key = nodes[params["node_id"]], params["param"]
                     (node if key in ("label", "bypass") else node["config"])[key] = params["value"]
         after = to_document(self.graph, CATALOGUE, full=True)
-        assert nodes == {node["id"]: node for node in after["nodes"]}
+        assert nodes == {node["id"]: node for node in after["nodes"]} and title == after["name"]
         assert wires == set(self.graph.connections)
 
 

@@ -90,3 +90,18 @@ def test_a_longer_line_keeps_the_sound() -> None:
 def test_a_shorter_line_keeps_what_fits() -> None:
     edited = render("delay", {"time_ms": 100, "max_ms": 200}, {"in": SOUND}, edits=[Edit(12032, {"max_ms": 50})])["out"]
     assert np.array_equal(edited[:, 12032:], SOUND[:, 12032 - 2400 : -2400])
+
+
+def test_another_length_and_time_at_once_does_not_click_in_the_echoes() -> None:
+    """The successor goes on at the time of its predecessor and changes over to its own; what it repeats has no jump."""
+    ramp = np.minimum(np.arange(96000) / 4800, 1.0).astype(np.float32)[None, :] * 0.25
+    edits = [Edit(24064, {"time_ms": 30.0, "max_ms": 500.0}), Edit(48128, {"time_ms": 90.0})]
+    before = {"time_ms": 50.0, "max_ms": 300.0, "feedback": 0.7}
+    heard = render("delay", before, {"in": ramp}, edits=edits)["out"][0]
+    assert np.abs(np.diff(heard)).max() < 3 * 0.25 / 0.3 / 960  # of the loudest echoes, in a fade of 20 ms
+    edits = [Edit(4096, {"time_ms": 30.0, "max_ms": 500.0}), Edit(8192, {"time_ms": 90.0})]
+    heard = render("delay", {"time_ms": 50.0, "max_ms": 300.0}, {"in": SOUND}, edits=edits)["out"]
+    arrived = 4096 + 960
+    assert np.array_equal(heard[:, arrived:8192], SOUND[:, arrived - 1440 : 8192 - 1440])
+    arrived = 8192 + 960
+    assert np.array_equal(heard[:, arrived:], SOUND[:, arrived - 4320 : -4320])

@@ -193,13 +193,17 @@ def test_killed_it_leaves_files_that_lack_a_second_at_most(daemon: Daemon) -> No
     np.testing.assert_array_equal(soundfile.read(path, dtype="float32", always_2d=True)[0], samples)
 
 
-def test_a_second_daemon_on_the_same_socket_is_refused_and_disturbs_nobody(daemon: Daemon) -> None:
+def test_a_second_daemon_on_the_same_socket_or_folder_is_refused_and_disturbs_nobody(daemon: Daemon) -> None:
     client = daemon.start()
-    second = daemon.run(configuration())
-    _, said = second.communicate(timeout=PATIENCE_S)
-    assert second.returncode == 1
-    assert b"another daemon answers at" in said and b"doors.socket.path" in said
-    assert b"Traceback" not in said
+    for storage, words in (
+        ({"directory": "other"}, ["another daemon answers at", "doors.socket.path"]),
+        ({"directory": "state"}, ["another daemon stores its graph in", "storage.directory"]),
+    ):
+        second = daemon.run(configuration(storage=storage))
+        _, said = second.communicate(timeout=PATIENCE_S)
+        assert second.returncode == 1
+        assert [word for word in words if word.encode() not in said] == []
+        assert b"Traceback" not in said
     until_frame(client, client.call("runtime.status")["frame"] + 1024)
     status, said_by_first = daemon.end(signal.SIGTERM)
     assert (status, daemon.recordings()) == (0, ["take.flac", "take.wav"]), said_by_first

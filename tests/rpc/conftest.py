@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -18,12 +18,15 @@ import pytest
 from msgspec import Meta
 
 from tonnetz.daemon.events import Hub
+from tonnetz.daemon.presence import Presence
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
-from tonnetz.rpc.client import Client
+from tonnetz.rpc.client import Client, NotReached
 from tonnetz.rpc.doors.json_rpc import Limits
 from tonnetz.rpc.doors.unix_socket import UnixSocketDoor
 from tonnetz.rpc.method_table import Call, MethodTable
+
+from ..alsa.virtual_card import VirtualCard, named
 
 Decibels = Annotated[float, Meta(ge=-120, le=24, description="gain")]
 Milliseconds = Annotated[float, Meta(ge=0, le=10_000)]
@@ -33,6 +36,7 @@ CONFIGURATION = """
 engine: {clock: step, realtime_priority: 0}
 doors: {socket: {path: SOCKET}, http: false, dbus: false}
 media: {play_roots: [.], record_root: .}
+storage: {directory: state}
 graph:
   version: 1
   name: studio
@@ -53,6 +57,7 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.events = Hub()
+        self.presence = Presence(self.events)
         self.revision = 0
         self.done: list[Any] = []
 
@@ -157,19 +162,30 @@ async def open_door(folder: Path, session: FakeSession, methods: MethodTable) ->
 class Daemon:
     """A running `tonnetzd` of its own."""
 
-    def __init__(self, folder: Path, configuration: str = CONFIGURATION) -> None:
+    def __init__(
+        self, folder: Path, configuration: str = CONFIGURATION, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.socket = str(folder / "socket")
         (folder / "tonnetz.yaml").write_text(configuration.replace("SOCKET", self.socket))
         command = [sys.executable, "-m", "tonnetz.daemon.main", "--config", str(folder / "tonnetz.yaml")]
         self.log = folder / "log"
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=folder, env=os.environ | (environment or {})
+            )
         end = time.monotonic() + 30
-        while not os.path.exists(self.socket):
+        while not self.listens():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"tonnetzd did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
+
+    def listens(self) -> bool:
+        try:
+            self.client().close()
+        except NotReached:
+            return False
+        return True
 
     def client(self, timeout_s: float = 30.0) -> Client:
         return Client(self.socket, timeout_s)
@@ -187,11 +203,13 @@ class Daemon:
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
-    """One daemon for all tests of a file; its first nodes are hum, eq, mix and drain."""
+    """One daemon for all tests of a file; its first nodes are hum, eq, mix and drain. `hw:0` is a virtual card."""
     folder = Path(tempfile.mkdtemp(prefix="tn-"))
-    running = Daemon(folder)
+    card = VirtualCard(folder)
+    running = Daemon(folder, environment=named(folder, {"hw": card}))
     yield running
     status = running.stop()
+    card.close()
     log = running.log.read_text()
     shutil.rmtree(folder)
     assert status == 0, log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import time
@@ -23,9 +24,14 @@ DOCUMENT = openrpc_document()
 METHODS = load_methods()
 PARAMETERS = [(method["name"], parameter) for method in DOCUMENT["methods"] for parameter in method["params"]]
 
+# What an equalizer of five bands, each of up to four sections, remembers of silence: two numbers per section and channel.
+SILENT = {"cell": "float32", "shape": [20, 4], "data": base64.b64encode(bytes(320)).decode()}
 # Params that each method accepts, to be spoilt one by one.
 ACCEPTED: dict[str, dict[str, Any]] = {
-    "events.subscribe": {"names": ["log"]},
+    "devices.list": {"direction": "playback"},
+    "devices.probe": {"device": "hw:0", "direction": "capture"},
+    "devices.mixer": {"device": "hw:0", "control": "Master"},
+    "events.subscribe": {"names": ["log"], "since": 1, "run": "another"},
     "events.unsubscribe": {},
     "graph.get": {},
     "graph.apply": {"edits": [{"add_node": {"type": "gain"}}], "dry_run": True},
@@ -39,13 +45,40 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "graph.configure_node": {"id": "hum", "config": {"frequency": 60}, "dry_run": True},
     "graph.replace_node": {"id": "eq", "type": "gain", "dry_run": True},
     "graph.rename_node": {"id": "hum", "label": "Hum", "dry_run": True},
+    "graph.rename_graph": {"name": "Evening", "dry_run": True},
     "graph.move_node": {"id": "hum", "x": 1, "y": 2, "dry_run": True},
     "graph.bypass_node": {"id": "hum", "bypass": True, "dry_run": True},
     "debug.buffer": {"id": "eq.out", "seconds": 0.01},
     "debug.inject": {"node": "eq", "duration_s": 0.01},
     "debug.trace": {"node": "eq", "blocks": 1},
+    "schedule.list": {},
+    "schedule.cancel": {"id": 1},
+    "graph.diff": {"base": 1},
+    "history.list": {"limit": 3, "details": True},
+    "history.undo": {},
+    "history.redo": {},
+    "history.revert": {"revision": 1},
+    "snapshots.list": {},
+    "snapshots.save": {"name": "evening", "replace": True},
+    "snapshots.load": {"name": "evening", "dry_run": True},
+    "snapshots.delete": {"name": "evening"},
+    "presence.set": {
+        "nick": "Ann",
+        "cursor": {"x": 1, "y": 2},
+        "selection": ["hum"],
+        "editing": {"node_id": "hum", "param": "frequency"},
+    },
+    "presence.list": {},
+    "graph.clone": {"nodes": ["eq"], "wiring": "inputs", "dry_run": True},
+    "templates.list": {},
+    "templates.save": {"name": "channel", "nodes": ["eq", "mix"], "help": "A strip", "replace": True},
+    "templates.insert": {"name": "channel", "x": 10, "dry_run": True},
+    "templates.delete": {"name": "channel"},
     "nodes.templates": {},
     "nodes.schema": {"type": "gain"},
+    "nodes.test": {"type": "file_writer", "config": {"format": "flac"}},
+    "nodes.get_state": {"id": "eq"},
+    "nodes.set_state": {"id": "eq", "state": {"type": "equalizer", "fields": {"sections": SILENT}}, "dry_run": True},
     "rpc.discover": {},
     "runtime.status": {},
     "runtime.performance": {},
@@ -57,6 +90,18 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "system.version": {},
     "system.describe": {},
     "system.health": {},
+}
+# What has to be done before, for there to be something to act on.
+CHANGED = ("graph.rename_graph", {"name": "To be undone"})
+SNAPSHOT = ("snapshots.save", {"name": "evening", "replace": True})
+TEMPLATE = ("templates.save", {"name": "channel", "nodes": ["eq"], "replace": True})
+BEFORE: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "history.undo": [CHANGED],
+    "history.redo": [CHANGED, ("history.undo", {})],
+    "snapshots.load": [SNAPSHOT],
+    "snapshots.delete": [SNAPSHOT],
+    "templates.insert": [TEMPLATE],
+    "templates.delete": [TEMPLATE],
 }
 BAD: list[Any] = [
     None,
@@ -124,9 +169,16 @@ def test_every_method_is_tried() -> None:
 
 
 @pytest.mark.parametrize("method", ACCEPTED)
-def test_what_is_accepted_gives_what_was_promised(client: Client, method: str) -> None:
+def test_what_is_accepted_gives_what_was_promised(daemon: Any, client: Client, method: str) -> None:
     graph = client.call("graph.export", format="json")
-    result = outcome(client, method, ACCEPTED[method])
+    for name, params in BEFORE.get(method, ()):
+        client.call(name, **params)
+    with daemon.client() as another:  # what waits for its time keeps its connection waiting
+        if method == "schedule.cancel":
+            another.notify("graph.apply", edits=[{"rename_node": {"id": "hum", "label": "later"}}], at=10**7)
+            while not client.call("schedule.list"):
+                time.sleep(0.01)
+        result = outcome(client, method, ACCEPTED[method])
     assert not isinstance(result, Refused), result
     described = next(entry for entry in DOCUMENT["methods"] if entry["name"] == method)
     jsonschema.validate(result, {**described["result"]["schema"], "components": DOCUMENT["components"]})
@@ -178,12 +230,6 @@ def test_unknown_names_and_too_many_values_are_refused(client: Client, method: s
     assert state(client) == before
 
 
-@pytest.mark.parametrize("name", ["at", "idempotency_key"])
-def test_what_comes_later_is_not_silently_ignored(client: Client, name: str) -> None:
-    refused = outcome(client, "graph.apply", {**ACCEPTED["graph.apply"], name: 48000})
-    assert isinstance(refused, Refused) and f"graph.apply has no parameter '{name}'" in refused.message
-
-
 @pytest.mark.parametrize(
     "method", [name for name, entry in METHODS.items() if any(p.required for p in entry.parameters)]
 )
@@ -218,6 +264,14 @@ async def test_who_only_looks_changes_nothing(method: str) -> None:
     with pytest.raises(Refusal, match="needs the role operator; uid:7 is viewer here") as refused:
         await METHODS[method].run(call, ACCEPTED[method])
     assert refused.value.name == "forbidden"
+
+
+async def test_who_only_looks_sets_no_mixer() -> None:
+    call = Call(cast("Session", None), Caller("uid:7", "viewer", "test"))
+    for change in ({"volume": 3.0}, {"volume_db": -3.0}, {"mute": False}):
+        with pytest.raises(Refusal, match="Setting a mixer needs the role operator; uid:7 is viewer here") as refused:
+            await METHODS["devices.mixer"].run(call, {"device": "hw:0", "control": "Master", **change})
+        assert refused.value.name == "forbidden"
 
 
 def test_params_by_position(client: Client) -> None:
@@ -376,3 +430,48 @@ def test_a_daemon_told_to_stop_hangs_up_and_takes_its_socket_away(folder: Any) -
         with pytest.raises(NotReached, match="closed the connection"):
             client.call("system.version")
     assert not os.path.exists(daemon.socket)
+
+
+# ---- Several users ---------------------------------------------------------------------------------------------------
+
+
+def test_coming_back_after_a_broken_connection(client: Client, daemon: Any) -> None:
+    with daemon.client() as first:
+        begun = first.call("events.subscribe")
+    client.call("graph.rename_node", id="hum", label="While you were away")
+    with daemon.client() as again:
+        answer = again.call("events.subscribe", since=begun["seq"], run=begun["run"])
+        assert answer["replayed"] >= 2 and not answer["snapshot_needed"]
+        names = [next(again._coming_events())["method"] for _ in range(answer["replayed"])]
+        assert names[-2:] == ["parameter_changed", "transaction_applied"]
+        other = again.call("events.subscribe", since=begun["seq"], run="another")
+        assert other["snapshot_needed"] and other["replayed"] == 0
+        assert again.call("events.subscribe", since=2**50)["snapshot_needed"]
+
+
+def test_presence_hints_and_goes_with_the_connection(client: Client, daemon: Any) -> None:
+    with daemon.client() as listener, daemon.client() as ann:
+        events = listener.events(["presence_changed"])
+        ann.call("presence.set", nick="Ann", editing={"node_id": "hum", "param": "frequency"})
+        assert next(events)["params"]["present"] is True
+        assert [person["nick"] for person in client.call("presence.list")] == ["Ann"]
+        receipt = client.call("graph.configure_node", id="hum", config={"frequency": 60}, dry_run=True)
+        assert receipt["warnings"] == ["Ann has hum.frequency in hand."]
+        ann.close()
+        assert next(events)["params"]["present"] is False
+        assert client.call("presence.list") == []
+
+
+def test_the_last_writer_of_a_field_wins_and_places_in_lists_are_minded(client: Client) -> None:
+    base = client.call("runtime.status")["revision"]
+    client.call("graph.configure_node", id="eq", config={"bands": {"0": {"gain_db": 3, "q": 2}}})
+    edit = {"id": "eq", "config": {"bands": {"0": {"gain_db": 6}}}}
+    client.call("graph.configure_node", **edit, base_revision=base)
+    bands = next(node for node in client.call("graph.get")["nodes"] if node["id"] == "eq")["config"]["bands"]
+    assert (bands[0]["gain_db"], bands[0]["q"]) == (6, 2)
+    client.call("graph.configure_node", id="eq", config={"bands": [{}, *bands]})
+    with pytest.raises(Refused, match="other records by now") as refused:
+        client.call("graph.configure_node", **edit, base_revision=base)
+    assert refused.value.name == "conflict" and len(refused.value.data["changes"]) == 3
+    assert refused.value.problems[0]["where"] == "config.bands"
+    client.call("graph.configure_node", **edit)

@@ -255,8 +255,14 @@ def test_the_real_methods_are_all_there() -> None:
     table = load_methods()
     assert {
         "graph": {"get", "apply", "add_node", "remove_node", "connect", "disconnect", "configure_node", "replace_node"}
-        | {"validate", "export", "import", "rename_node", "move_node", "bypass_node"},
-        "nodes": {"templates", "schema"},
+        | {"validate", "export", "import", "rename_node", "move_node", "bypass_node", "rename_graph", "diff", "clone"},
+        "templates": {"list", "save", "insert", "delete"},
+        "history": {"list", "undo", "redo", "revert"},
+        "snapshots": {"list", "save", "load", "delete"},
+        "presence": {"set", "list"},
+        "schedule": {"list", "cancel"},
+        "nodes": {"templates", "schema", "test", "get_state", "set_state"},
+        "devices": {"list", "probe", "mixer"},
         "runtime": {"start", "stop", "pause", "step", "status", "performance", "meters"},
         "events": {"subscribe", "unsubscribe"},
         "system": {"describe", "version", "health"},

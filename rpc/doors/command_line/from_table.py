@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import click
@@ -62,6 +62,30 @@ def command_from(method: Method) -> click.Command:
         params=parameters,
         help=f"{method.text}\n\n\b\nExample:\n  {method.shell.example}",
         short_help=method.summary,
+        context_settings=SETTINGS,
+    )
+
+
+def group_from(name: str, own: click.Command | None, below: Mapping[str, click.Command]) -> click.Group:
+    """The command of the first word that several share; by itself it does what `own` does."""
+
+    @click.pass_context
+    def run(context: click.Context, /, **given: Any) -> Any:
+        if own is not None and context.invoked_subcommand is None:
+            assert own.callback is not None
+            return context.invoke(own.callback, **given)
+        return None
+
+    help = own.help if own else None
+    return click.Group(
+        name,
+        commands=dict(below),
+        callback=run,
+        params=own.params if own else [],
+        invoke_without_command=own is not None,
+        subcommand_metavar="[COMMAND]" if own else "COMMAND",
+        help=help,
+        short_help=own.short_help if own else None,
         context_settings=SETTINGS,
     )
 
@@ -152,7 +176,7 @@ def _option(parameter: Parameter) -> click.Option:
     kind = bare_type(parameter.type)
     help = sentence(parameter.description)
     if kind is bool:
-        names = [f"{flag}/--no-{flag[2:]}"] if parameter.default else [flag]
+        names = [f"{flag}/--no-{flag[2:]}"] if parameter.default or parameter.default is None else [flag]
         return click.Option([*names, parameter.name], is_flag=True, default=None, help=help)
     metavar = "NUMBER" if kind in (int, float) else "VALUE" if isinstance(kind, type) and kind is not str else None
     return click.Option([flag, parameter.name], type=_click_type(kind), help=help, metavar=metavar)

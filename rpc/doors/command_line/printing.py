@@ -12,9 +12,14 @@ from typing import Any
 
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.rpc.methods.debug import Samples, Trace
+from tonnetz.rpc.methods.devices import Abilities, DeviceList, Mixer
 from tonnetz.rpc.methods.graph import Validation
-from tonnetz.rpc.methods.nodes import ConfigSchema, Template
+from tonnetz.rpc.methods.graph_diff import Differences
+from tonnetz.rpc.methods.history import HistoryEntry
+from tonnetz.rpc.methods.nodes import ConfigSchema, NodeTest, Template
 from tonnetz.rpc.methods.runtime import RuntimeStatus
+from tonnetz.rpc.methods.snapshots import SnapshotView
+from tonnetz.rpc.methods.templates import TemplateView
 from tonnetz.rpc.route import Blob
 
 from .sound_text import samples_text, trace_text
@@ -31,8 +36,8 @@ def text_of(kind: Any, result: Any, dry_run: bool = False) -> str:
 
 
 def failed(kind: Any, result: Any) -> bool:
-    """Whether the result itself says no, as that of a validation does."""
-    return kind is Validation and not result["valid"]
+    """Whether the result itself says no, as that of a validation or a test does."""
+    return (kind is Validation and not result["valid"]) or (kind is NodeTest and not result["ok"])
 
 
 def outline(value: Any, indent: str = "") -> str:
@@ -84,13 +89,20 @@ def runtime_status(result: Mapping[str, Any]) -> str:
         ("format", f"{result['sample_rate']} Hz, blocks of {result['block_frames']} frames, clock {result['clock']}"),
         ("load", f"{100 * result['load']:.1f} %"),
         ("late blocks", str(late or "none")),
+        ("storage", storage_text(result["storage"])),
     ]
     lines = aligned(rows)
+    lines += [f"note: {note}" for note in result["storage"]["notes"]]
     troubled = result["not_running"]
     if troubled:
         lines += ["", "nodes not running"]
         lines += aligned([(node["id"], node["type"], node["state"], node["message"]) for node in troubled], "  ")
     return "\n".join(lines)
+
+
+def storage_text(storage: Mapping[str, Any]) -> str:
+    words = {"ok": "ok", "off": "off: nothing outlives the daemon", "refusing": "refusing changes"}[storage["state"]]
+    return f"{words}: {storage['message']}" if storage["message"] else words
 
 
 def clock_text(seconds: float) -> str:
@@ -152,6 +164,89 @@ def range_text(prop: Mapping[str, Any]) -> str:
     return "text" if kind == "string" else f"{kind}{unit}"
 
 
+def node_test(result: Mapping[str, Any]) -> str:
+    problems = [problem_text(problem) for problem in result["problems"]]
+    lines = problems or [result["message"]]
+    lines += [outline(result["found"], "  ")] if result["found"] else []
+    return "\n".join([*lines, f"It took {result['duration_ms']:.0f} ms."])
+
+
+def device_list(result: Mapping[str, Any]) -> str:
+    lines = ["cards"]
+    lines += aligned([(str(card["index"]), card["id"], card["long_name"]) for card in result["cards"]], "  ") or [
+        "  none"
+    ]
+    rows = []
+    for device in result["devices"]:
+        used = f"used by {', '.join(device['used_by'])}" if device["used_by"] else ""
+        said = device["description"] if device["listed"] else "not listed by ALSA"
+        rows.append((device["name"], " ".join(device["directions"]), used, said))
+    return "\n".join([*lines, "", "devices", *aligned(rows, "  ")])
+
+
+def abilities(result: Mapping[str, Any]) -> str:
+    rows = [("formats", " ".join(result["formats"])), ("rates", " ".join(map(str, result["rates"])))]
+    for name in ("rate", "channels", "period_frames", "periods", "buffer_frames"):
+        low, high = result[name]["minimum"], result[name]["maximum"]
+        rows.append((name, str(low) if low == high else f"{low} to {high}"))
+    return "\n".join(aligned(rows, width=shutil.get_terminal_size().columns))
+
+
+def mixer(result: Mapping[str, Any]) -> str:
+    rows = []
+    for control in result["controls"]:
+        name = control["control"] + (f" {control['index']}" if control["index"] else "")
+        low, high = control["range_db"] or (None, None)
+        level = f"{per_channel(control['volume_db'])} dB, {low:g} to {high:g}" if control["volume_db"] else ""
+        volume = f"{per_channel(control['volume'])} %" if control["volume"] else ""
+        rows.append((name, control["direction"], volume, "muted" if any(control["mute"] or ()) else "", level))
+    return "\n".join([result["mixer"], *(aligned(rows, "  ") or ["  no controls"])])
+
+
+def per_channel(values: Sequence[float]) -> str:
+    """One value where all channels have it."""
+    return "/".join(f"{value:g}" for value in dict.fromkeys(values))
+
+
+def history(result: Sequence[Mapping[str, Any]]) -> str:
+    """Newest first, as the method gives it: what, when, who, and which places."""
+    rows = []
+    for entry in result:
+        places = ", ".join(entry["changed"][:3]) + (", …" if entry["changes"] > 3 else "")
+        words = f"{entry['label']}: {places}" if entry["label"] and places else entry["label"] or places or "nothing"
+        undone = " (undone)" if entry["undone"] else ""
+        rows.append((str(entry["revision"]), entry["time"], entry["author"], f"{words}{undone}"))
+    return "\n".join(aligned(rows, width=shutil.get_terminal_size().columns)) or "nothing was changed yet"
+
+
+def snapshots(result: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (one["name"], one["time"], one["author"], f"revision {one['revision']}", counted(one["nodes"], "node"))
+        for one in result
+    ]
+    return "\n".join(aligned(rows)) or "There are none; `tonnetz snapshot NAME` takes one."
+
+
+def saved_templates(result: Sequence[Mapping[str, Any]]) -> str:
+    rows = [(one["name"], ", ".join(node["id"] for node in one["nodes"]), one["help"]) for one in result]
+    return "\n".join(aligned(rows)) or "There are none; `tonnetz call templates.save name=… nodes=[…]` makes one."
+
+
+def differences(result: Mapping[str, Any]) -> str:
+    """`+` came, `-` went, else from what to what."""
+    marks = {"node_added": "+", "connected": "+", "node_removed": "-", "disconnected": "-"}
+    lines = []
+    for change in result["changes"]:
+        mark = marks.get(change["kind"], "~")
+        ends = (change["before"], change["after"])
+        if change["kind"] == "node_replaced":
+            ends = (change["before"]["type"], change["after"]["type"])
+        lines.append(
+            f"{mark} {change['place']}" + (f": {spelled(ends[0])} → {spelled(ends[1])}" if mark == "~" else "")
+        )
+    return "\n".join(lines) or "no difference"
+
+
 PRINTERS: dict[Any, Callable[[Any], str]] = {
     Validation: validation,
     RuntimeStatus: runtime_status,
@@ -159,4 +254,12 @@ PRINTERS: dict[Any, Callable[[Any], str]] = {
     ConfigSchema: config_schema,
     Samples | Blob: samples_text,
     Trace: trace_text,
+    NodeTest: node_test,
+    DeviceList: device_list,
+    Abilities: abilities,
+    Mixer: mixer,
+    list[HistoryEntry]: history,
+    list[SnapshotView]: snapshots,
+    list[TemplateView]: saved_templates,
+    Differences: differences,
 }

@@ -16,7 +16,7 @@ from tonnetz.daemon.version import __version__
 from tonnetz.rpc.client import NotReached, Refused
 from tonnetz.rpc.method_table import Method, load_methods
 
-from .from_table import command_from
+from .from_table import command_from, group_from
 from .options import with_common_options
 from .terminal import Terminal, refused_text, warn
 from .words import sentence
@@ -45,14 +45,21 @@ class Program(click.Group):
     """Commands by name, each made or imported only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted({*WRITTEN, *shell_methods()})
+        return sorted({*WRITTEN, *(command.partition(" ")[0] for command in shell_methods())})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name in WRITTEN:
-            command: click.Command = importlib.import_module(f".{cmd_name}", __package__).command
-            return with_common_options(command)
+            written: click.Command = importlib.import_module(f".{cmd_name}", __package__).command
+            return with_common_options(written)
         method = shell_methods().get(cmd_name)
-        return with_common_options(command_from(method)) if method else None
+        below = {
+            command.removeprefix(f"{cmd_name} "): with_common_options(command_from(inner))
+            for command, inner in shell_methods().items()
+            if command.startswith(f"{cmd_name} ")
+        }
+        own = command_from(method) if method else None
+        command = group_from(cmd_name, own, below) if below else own
+        return with_common_options(command) if command else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

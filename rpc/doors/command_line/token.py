@@ -43,13 +43,14 @@ SYSTEM_CONFIG = Path("/etc/tonnetz/tonnetz.yaml")
 )
 @click.pass_obj
 def command(terminal: Terminal, act: str, name: str | None, role: Role, config: Path | None) -> None:
-    from tonnetz.daemon.settings import load_settings  # YAML, which other commands do without
+    # With them comes YAML, which other commands do without.
+    from tonnetz.daemon.settings import StorageSettings, load_settings, storage_folder
 
     if (name is None) != (act == "list"):
         raise click.UsageError("`tonnetz token list` takes no name, add and revoke take one.")
     try:
         settings = load_settings(config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None))
-        file = TokenFile(settings.storage.directory)
+        file = TokenFile(storage_folder(settings.storage or StorageSettings()))
         if act == "list":
             terminal.print([shown(token) for token in file.tokens().values()], listed(list(file.tokens().values())))
         elif act == "add":

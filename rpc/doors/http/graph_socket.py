@@ -1,6 +1,7 @@
 """`/api/ws/graph`: JSON-RPC in text frames, and events as they happen, for editors and whoever else watches.
 
-Whoever connects is told all events at once; `events.subscribe` chooses among them.
+Whoever connects is told of all events at once; `events.subscribe` chooses among them. A client that comes back connects
+with `?events=off` and asks for those `since` the last one that it has.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ def graph_socket(
         async with sockets.open(request, json_rpc.limits.message_bytes) as socket:
             connection = GraphConnection(session, socket, json_rpc)
             try:
-                await connection.serve()
+                await connection.serve(events=request.query.get("events") != "off")
             finally:
-                connection.unsubscribe()
+                connection.leave()
         return socket.response
 
     return handle
@@ -52,10 +53,11 @@ class GraphConnection:
         self._subscription: Subscription | None = None
         self._pump: asyncio.Task[None] | None = None
 
-    async def serve(self) -> None:
-        """Answer, one message after the other, until the client has said all."""
-        self.subscribe(None)
-        self._start_pump()
+    async def serve(self, events: bool) -> None:
+        """Answer, one message after the other, until the client has said all. `events`: tell of them from the start."""
+        if events:
+            self.subscribe(None)
+            self._start_pump()
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 answer = await self._json_rpc.answer(message.data.encode(), self._call)
@@ -67,10 +69,10 @@ class GraphConnection:
                 await self._socket.say(answer.decode())
             self._start_pump()  # only now: first the answer, then events
 
-    def subscribe(self, names: Sequence[str] | None) -> None:
-        """Send events of these names from now on, in place of those sent so far."""
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
+        """Send events of these names from now on, or those after `since` first, in place of those sent so far."""
         self.unsubscribe()
-        self._subscription = self._call.session.events.subscribe(names)
+        self._subscription = self._call.session.events.subscribe(names, since=since)
 
     def unsubscribe(self) -> None:
         """Send no more events."""
@@ -79,6 +81,11 @@ class GraphConnection:
         if self._pump is not None:
             self._pump.cancel()
         self._subscription = self._pump = None
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self.unsubscribe()
+        self._call.session.presence.leave(self)
 
     def _start_pump(self) -> None:
         if self._subscription is not None and self._pump is None:

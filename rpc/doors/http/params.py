@@ -28,11 +28,18 @@ async def params_of(request: web.Request, method: Method, limits: Limits) -> dic
     """The params by name, not yet checked against their types. A Refusal where they are in the wrong place."""
     route = method.http
     assert route is not None
-    params: dict[str, Any] = dict(request.match_info)
+    params = dict(_from_path(request, method))
     params |= _from_query(request, method, route)
     if route.has_body:
         params |= await _from_body(request, method, route, limits)
     return _with_tag(request, method, params)
+
+
+def _from_path(request: web.Request, method: Method) -> Iterator[tuple[str, Any]]:
+    for name, text in request.match_info.items():
+        parameter = method.parameter(name)
+        assert parameter is not None, "the table checks that routes name parameters"
+        yield name, _plain(text, parameter.type)
 
 
 def _from_query(request: web.Request, method: Method, route: Route) -> Iterator[tuple[str, Any]]:

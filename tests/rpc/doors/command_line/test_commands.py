@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shlex
 import shutil
@@ -106,6 +107,47 @@ def test_json_before_and_after_the_command(type_in: Type, command: str) -> None:
         assert json.loads(output) is not None
 
 
+def test_devices(type_in: Type) -> None:
+    status, output, _ = type_in("devices")
+    assert status == 0 and output.startswith("cards\n  none\n\ndevices\n")
+    assert re.search(r"^  hw +playback capture +The card of hw$", output, re.MULTILINE)
+    assert json.loads(type_in("devices", "--json")[1])["cards"] == []
+    status, output, _ = type_in("devices", "probe", "hw:0")
+    assert status == 0 and "\nchannels       1 to 8\n" in output and output.startswith("formats        S16_LE S24_LE")
+    assert json.loads(type_in("devices", "probe", "hw:0", "capture", "--json")[1])["direction"] == "capture"
+    status, _, errors = type_in("devices", "probe", "hw:1,0,0,0")
+    assert status == 1 and errors.startswith("Refused: ")
+    status, _, errors = type_in("devices", "prob")
+    assert status == 2 and "No such command 'prob'" in errors
+
+
+def test_a_mixer(type_in: Type) -> None:
+    status, output, _ = type_in("devices", "mixer", "hw:0", "Master", "--volume-db", "-12", "--mute")
+    assert status == 0 and output == "hw:0\n  Master  playback  80 %  muted  -12 dB, -60 to 0\n"
+    status, output, _ = type_in("devices", "mixer", "--card", "0")
+    assert [line.split()[:2] for line in output.splitlines()[1:]] == [
+        ["Master", "playback"],
+        ["Capture", "capture"],
+        ["Monitor", "playback"],
+    ]
+    assert "muted" not in type_in("devices", "mixer", "hw:0", "Master", "--no-mute", "--volume", "100")[1]
+    status, _, errors = type_in("devices", "mixer", "hw:0", "Msater")
+    assert status == 1 and "hw:0 has no control 'Msater'. Did you mean 'Master'?" in errors
+
+
+def test_trying_a_node(type_in: Type) -> None:
+    status, output, _ = type_in("test", "file_writer", "format=opus", "path=take")
+    assert status == 0 and output.startswith("It works.\n  path  ") and "\nIt took " in output
+    status, output, _ = type_in("test", "file_player", "path=nothing.wav")
+    assert status == 1 and output.startswith("There is no file ")
+    status, output, _ = type_in("test", "file_writer", "format=flac", "subtype=float", "channels=9")
+    assert status == 1 and [line.partition(":")[0] for line in output.splitlines()[:2]] == [
+        "config.subtype",
+        "config.channels",
+    ]
+    assert type_in("test", "file_player", "path=x", "--json")[0] == 1
+
+
 # ---- Changing --------------------------------------------------------------------------------------------------------
 
 
@@ -204,7 +246,7 @@ def test_files_that_cannot_be_read(type_in: Type, tmp_path: Path) -> None:
 def test_export_import_and_validate(type_in: Type, daemon: Any, tmp_path: Path) -> None:
     file = tmp_path / "studio.yaml"
     file.write_text(type_in("export")[1])
-    assert file.read_text().startswith("version: 1\nname: studio\nnodes:\n- id: hum\n")
+    assert file.read_text().startswith("version: 1\nname: studio\n\nnodes:\n  - {id: hum, type: tone, config:")
     before = graph(daemon)
     type_in("rm", "eq")
     status, output, _ = type_in("import", str(file), "--fade-ms", "50")
@@ -293,13 +335,13 @@ def test_the_commands_of_the_contract_are_there(type_in: Type) -> None:
     wanted = (
         "status show add rm connect disconnect set replace apply validate export import types schema start stop pause"
     )
-    wanted += " step watch call render completion"
+    wanted += " step watch call render completion devices test"
     assert set(wanted.split()) <= {*WRITTEN, *shell_methods()}
 
 
 @pytest.mark.parametrize("command", [*WRITTEN, *shell_methods()])
 def test_every_command_has_an_example(type_in: Type, command: str) -> None:
-    status, output, _ = type_in(command, "--help")
+    status, output, _ = type_in(*command.split(), "--help")
     assert status == 0 and f"tonnetz {command}" in output.partition("Example")[2]
     assert "--json" in output and "--socket PATH" in output
 
@@ -336,13 +378,14 @@ def test_a_reader_that_has_seen_enough(daemon: Any) -> None:
 @pytest.mark.parametrize(
     ("line", "suggested"),
     [
-        ("tonnetz st", {"status", "start", "stop", "step"}),
+        ("tonnetz st", {"status", "start", "state", "stop", "step"}),
         ("tonnetz rm ", {"hum", "eq", "mix", "drain"}),
         ("tonnetz set m", {"mix"}),
         ("tonnetz connect hum.", {"hum.out"}),
         ("tonnetz add eq", {"equalizer"}),
         ("tonnetz rm hum --strategy ", {"fade", "immediate", "bridge"}),
         ("tonnetz call system.", {"system.version", "system.describe", "system.health"}),
+        ("tonnetz devices ", {"mixer", "probe"}),
     ],
 )
 def test_completion_knows_the_graph(daemon: Any, line: str, suggested: set[str]) -> None:
@@ -384,3 +427,57 @@ def test_it_starts_quickly_and_with_little(daemon: Any) -> None:
         assert heavy == "[]"
         times.append(float(seconds))
     assert min(times) < 0.15
+
+
+# ---- Going back ------------------------------------------------------------------------------------------------------
+
+
+def test_undo_redo_history_revert_and_diff(type_in: Type, daemon: Any) -> None:
+    assert type_in("history", "--limit", "1")[0] == 0
+    type_in("set", "hum", "frequency=77")
+    revision = json.loads(type_in("status", "--json")[1])["revision"]
+    type_in("title", "Evening show")
+    status, output, _ = type_in("diff", str(revision - 1))
+    assert status == 0 and output.splitlines() == [
+        "~ the graph's name: studio → Evening show",
+        "~ hum.frequency: 50 → 77",
+    ]
+    assert type_in("undo")[0] == 0 and graph(daemon)["name"] == "studio"
+    assert type_in("redo")[0] == 0 and graph(daemon)["name"] == "Evening show"
+    assert type_in("undo", str(revision))[0] == 0 and graph(daemon)["nodes"]["hum"]["config"]["frequency"] == 50
+    lines = type_in("history", "--limit", "5")[1].splitlines()
+    assert lines[0].endswith(f"undo {revision}: hum.frequency") and lines[0].split()[0] == str(revision + 4)
+    assert lines[4].endswith("hum.frequency (undone)")
+    type_in("add", "tone", "extra")
+    assert "+ extra" in type_in("diff", str(revision - 1))[1]
+    assert type_in("revert", str(revision - 1))[0] == 0
+    assert type_in("diff", str(revision - 1))[1] == "no difference\n"
+    status, _, errors = type_in("revert", "99999")
+    assert status == 1 and "there is no revision 99999 yet" in errors
+
+
+def test_snapshots_and_templates(type_in: Type, daemon: Any) -> None:
+    assert type_in("snapshots")[1] == "There are none; `tonnetz snapshot NAME` takes one.\n"
+    assert type_in("snapshot", "before the show")[0] == 0
+    status, _, errors = type_in("snapshot", "before the show")
+    assert status == 1 and "Replace it" in errors
+    assert type_in("snapshot", "before the show", "--replace")[0] == 0
+    assert "before the show" in type_in("snapshots")[1]
+    type_in("rm", "eq")
+    assert "- eq" in type_in("diff", "before the show")[1]
+    assert type_in("recall", "before the show", "--fade-ms", "100")[0] == 0 and "eq" in graph(daemon)["nodes"]
+    assert type_in("forget", "before the show")[0] == 0
+    assert "no snapshot 'before the show'" in type_in("recall", "before the show")[2]
+    assert type_in("templates")[1].startswith("There are none")
+    assert type_in("call", "templates.save", "name=channel", 'nodes=["eq"]')[0] == 0
+    assert type_in("templates")[1] == "channel  eq\n"
+    assert "eq_2" in type_in("insert", "channel")[1]
+    assert type_in("call", "templates.delete", "name=channel")[0] == 0
+
+
+def test_who_is_there(type_in: Type, daemon: Any) -> None:
+    assert type_in("who")[1] == ""
+    with daemon.client() as ann:
+        ann.call("presence.set", nick="Ann", editing={"node_id": "hum"})
+        assert "Ann" in type_in("who")[1]
+        assert "note: Ann has hum in hand.\n" in type_in("set", "hum", "frequency=51")[1]

@@ -1,0 +1,186 @@
+"""From what somebody asks to a change that is ready to be handed to the engine; nothing is changed on the way.
+
+A transaction is worked out on a `Standing`: the present one, or the one that changes under way will have led to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .acceptance import Base, accept_edits
+from .caller import Caller
+from .engine.core import CoreError
+from .engine.crossing import Crossing
+from .engine.node_state import Unfit
+from .engine.parts import Order, Part, Settings
+from .engine.scene import Prepared, Scene
+from .entry import Kind
+from .graph.config import flatten
+from .graph.edits import AddNode, AnyEdit
+from .graph.model import Graph
+from .graph.plan import Plan, make_plan, pacer
+from .graph.ports import resolve_channels
+from .graph.transaction import Accepted
+from .problems import Problem, Refusal, refuse
+
+if TYPE_CHECKING:
+    from .session import Session
+
+DEFAULT_FADE_MS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asks for; `Session.apply` says what the words mean."""
+
+    edits: Sequence[AnyEdit]
+    caller: Caller
+    base_revision: int | None = None
+    strict: bool = False
+    fade_ms: float | None = None
+    label: str = ""
+    kind: Kind = "edit"  # and what it is `of`: what the history says of it (daemon/entry.py)
+    of: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """How far things have come: all that a transaction is worked out on."""
+
+    graph: Graph
+    revision: int
+    generations: Mapping[str, int]  # per node id, how often it was made anew
+    scene: Scene
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A transaction that holds: what comes of it, and what it asks of the stage. Nothing is made yet."""
+
+    request: Request
+    before: Standing
+    accepted: Accepted
+    generations: Mapping[str, int]
+    plan: Plan
+    order: Order
+
+
+@dataclass(frozen=True, eq=False)
+class Worked:
+    """A transaction that is ready to be submitted."""
+
+    draft: Draft
+    prepared: Prepared
+
+    @property
+    def after(self) -> Standing:
+        draft = self.draft
+        return Standing(draft.accepted.graph, draft.before.revision + 1, draft.generations, self.prepared.scene)
+
+
+def work_out(session: Session, request: Request, standing: Standing, spare: Sequence[Part] = ()) -> Worked:
+    """The transaction with all that it needs made. Raises a Refusal, and then nothing was made.
+
+    `spare`: parts made when it was worked out before; those that fit are used again, the others closed.
+    """
+    draft = draft_of(session, request, standing)
+    anew: frozenset[str] = frozenset()
+    while True:
+        try:
+            return Worked(draft, session.stage.prepare(draft.plan, replace(draft.order, spare=spare), standing.scene))
+        except Crossing as crossing:
+            anew |= crossing.node_ids
+            draft = _planned(session, draft, anew)
+        except Unfit as unfit:
+            raise _unfit(draft, unfit) from None
+        except CoreError as error:
+            message = f"The engine could not take the change: {error}. Nothing was changed; try again."
+            raise Refusal("unavailable", message) from error
+
+
+def _unfit(draft: Draft, unfit: Unfit) -> Refusal:
+    where = f"edits[{draft.accepted.states[unfit.node_id].edit}].state.fields"
+    place = f"{where}.{unfit.field}" if unfit.field else where
+    return refuse("invalid_config", [Problem("unfit_state", unfit.message, place)])
+
+
+def draft_of(session: Session, request: Request, standing: Standing) -> Draft:
+    """The transaction as far as it can be judged beforehand; raises a Refusal with all that is wrong."""
+    accepted = accept(session, request, standing)
+    generations = _next_generations(session, accepted, standing)
+    nothing = Draft(request, standing, accepted, generations, standing.scene.plan, Order({}, 0, None))
+    return _planned(session, nothing, frozenset())
+
+
+def accept(session: Session, request: Request, standing: Standing) -> Accepted:
+    """What the edits make of the graph. Only what would meet around bypassed nodes is not looked at yet."""
+    base = Base(standing.graph, standing.revision, session.history)
+    accepted = accept_edits(
+        request.edits, base, request.base_revision, request.strict, session.catalogue, session.limits
+    )
+    _check_outside(session, accepted, standing)
+    return accepted
+
+
+def _check_outside(session: Session, accepted: Accepted, standing: Standing) -> None:
+    """Asks the outside of each node whose configuration is new whether it could work by it, before it is made."""
+    problems: list[Problem] = []
+    for node_id in accepted.touched:
+        old, new = standing.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
+        outside = session.outside_types.get(new.type)
+        if outside is None or (old is not None and old.config is new.config):
+            continue
+        place = max(index for index, name in enumerate(accepted.ids) if name == node_id)
+        problems += (
+            msgspec.structs.replace(problem, where=f"edits[{place}].{problem.where}")
+            for problem in outside.check(new.config, session.media)
+        )
+    if problems:
+        only_forbidden = all(problem.kind == "forbidden" for problem in problems)
+        raise refuse("forbidden" if only_forbidden else "invalid_config", problems)
+
+
+def _next_generations(session: Session, accepted: Accepted, standing: Standing) -> Mapping[str, int]:
+    """A node that is added or replaced, or whose outside has to begin anew, gets another node object."""
+    anew = set(accepted.renewed | accepted.acted)
+    for node_id in accepted.touched:
+        old, new = standing.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
+        outside = session.outside_types.get(new.type)
+        if old is None or (outside and old.type == new.type and outside.restart_needed(old.config, new.config)):
+            anew.add(node_id)
+    if not anew:
+        return standing.generations
+    return {**standing.generations, **{node_id: standing.generations.get(node_id, 0) + 1 for node_id in anew}}
+
+
+def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
+    """The draft with its plan. In it the nodes named by `anew` get other objects even where the old ones would do."""
+    request, accepted, standing = draft.request, draft.accepted, draft.before
+    graph = accepted.graph
+    touched = accepted.touched | accepted.reshaped | anew
+    channels = resolve_channels(graph, session.catalogue)
+    plan, problems = make_plan(
+        graph, session.catalogue, channels, draft.generations, standing.scene.plan, touched, anew
+    )
+    if problems:
+        raise refuse("invalid_graph", problems)
+    settings = {}
+    for node_id in touched:
+        node, old = graph.nodes[node_id], standing.graph.nodes.get(node_id)
+        if old is None or old.config is not node.config or plan.nodes[node_id] not in standing.scene.parts:
+            settings[plan.nodes[node_id]] = Settings(*flatten(session.catalogue[node.type], node.config), node.config)
+    fade_frames = session.frames(DEFAULT_FADE_MS if request.fade_ms is None else request.fade_ms)
+    order = Order(
+        settings,
+        fade_frames,
+        None if request.fade_ms is None else fade_frames,
+        abrupt=frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate"),
+        states={name: restored.state for name, restored in accepted.states.items()},
+        fresh=frozenset(edit.id for edit in request.edits if isinstance(edit, AddNode) and edit.id is not None),
+        pacer=pacer(graph, plan, session.pacing),
+    )
+    return replace(draft, plan=plan, order=order)

@@ -1,0 +1,61 @@
+"""How a session begins: with the graph that is stored, or with the configuration's where nothing is."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from .caller import Caller
+from .graph.mending import mended
+from .graph.model import Graph
+from .session import Session
+from .settings import Settings, storage_folder
+from .storage.restoring import Restored
+from .storage.store import Store
+from .storage.writer import Retention, Run
+from .version import __version__
+
+log = logging.getLogger(__name__)
+
+CONFIGURATION = Caller("configuration", "admin", "startup")
+
+
+async def begin(session: Session, settings: Settings) -> None:
+    """Gives the session its graph, and a store if the configuration wants one. Raises StorageUnusable, Refusal."""
+    restored = Restored()
+    if settings.storage:
+        retention = Retention(settings.storage.history_transactions, settings.storage.history_mb << 20)
+        folder = Path(storage_folder(settings.storage))
+        store = Store(folder, settings.storage.durability, retention, session.catalogue)
+        restored = await store.open(Run(__version__, session.engine.sample_rate, session.engine.block_frames))
+        session.keeping.use(store)
+        store.on_news = lambda level, message: publish(session, level, message)
+    if restored.graph is None:
+        await load_configured(session, settings)
+    else:
+        resume(session, restored, restored.graph)
+
+
+async def load_configured(session: Session, settings: Settings) -> None:
+    """The graph that the configuration names, if it does."""
+    if settings.graph:
+        await session.load(settings.graph, caller=CONFIGURATION, label="start")
+
+
+def publish(session: Session, level: str, message: str) -> None:
+    session.events.publish("log", {"level": level, "message": message, "frame": session.engine.frame})
+
+
+def resume(session: Session, restored: Restored, stored: Graph) -> None:
+    """Goes on where another run ended."""
+    graph, notes = mended(stored, session.catalogue, session.limits)
+    revision = restored.revision
+    store = session.keeping.store
+    if notes and store is not None:
+        revision += 1
+        for note in notes:
+            store.note(note)
+        store.begin_at(graph, revision)
+    log.info("going on with %d nodes at revision %d, as they were stored", len(graph.nodes), revision)
+    session.history.remember(restored.entries, restored.steps)
+    session.resume(graph, revision)

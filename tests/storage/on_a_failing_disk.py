@@ -1,0 +1,159 @@
+"""A process of tests/storage/test_failing_disk.py, with failing_disk.c preloaded: transactions go on while one write after
+the other fails. Prints, as JSON, how many were tried; ends with an AssertionError where anything is not as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import mmap
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
+from tonnetz.daemon.node_catalogue import load_catalogue
+from tonnetz.daemon.problems import Refusal
+from tonnetz.daemon.session import Session
+from tonnetz.daemon.storage import writer
+from tonnetz.daemon.storage.store import StorageUnusable
+
+from .desk import apply, session, tone
+
+CASTER = NodeSpec(
+    type="caster",
+    category="sink",
+    help="Has a secret.",
+    core_type="null_output",
+    parameters=(ParameterSpec(name="key", kind="text", default="", help="It.", secret=True, core=False),),
+    ports=(PortSpec(name="in", direction="input", help="What goes out."),),
+)
+CATALOGUE = {**load_catalogue()[0], "caster": CASTER}
+DOCUMENT = {"nodes": [{"id": "hum", "type": "tone"}, {"id": "cast", "type": "caster"}]}
+FOR_EVER = 1 << 30
+
+writer.RETRY_S = 0.01
+writer.GRAPH_EVERY = 2  # so that whole graphs, pruning and checkpoints are among what fails
+writer.TIDY_BYTES = 1
+writer.FRAMES_S = 0.001
+
+
+class Plan:
+    """The struct of failing_disk.c."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), 24)
+
+    def set(self, first: int, many: int, error: int, cut: bool) -> None:
+        self._memory[:] = struct.pack("6i", 0, first, many, error, cut, 0)
+
+    @property
+    def calls(self) -> int:
+        return int(struct.unpack("6i", self._memory[:])[0])
+
+    @property
+    def failed(self) -> int:
+        return int(struct.unpack("6i", self._memory[:])[5])
+
+
+async def attempt(made: Session, number: int) -> bool:
+    """One transaction in three places, one of them a secret; whether it was accepted. A refused one changes nothing."""
+    before = made.graph
+    try:
+        await apply(
+            made,
+            {"configure_node": {"id": "hum", "config": {"level_db": -number}}},
+            {"configure_node": {"id": "cast", "config": {"key": f"key {number}"}}},
+            tone(f"extra_{number}"),
+        )
+    except Refusal as refusal:
+        name = refusal.name
+    else:
+        return True
+    assert name == "unavailable"
+    assert made.graph == before, "what was refused is still there"
+    assert set(made.stage.plan.nodes) == set(before.nodes), "it still sounds"
+    return False
+
+
+async def written(made: Session) -> None:
+    """All that was to be done is done, upkeep too, or has failed."""
+    store = made.keeping.store
+    assert store is not None
+    for _ in range(2):
+        with contextlib.suppress(Refusal):
+            await store.ask(lambda _connection, _forms: None)
+
+
+async def works_again(made: Session) -> None:
+    await written(made)
+    for _ in range(500):
+        if made.keeping.status.state == "ok":
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"it does not work again: {made.keeping.status}")
+
+
+async def round_of(folder: Path, plan: Plan, first: int, many: int, error: int, cut: bool, full: bool) -> bool:
+    """False where the work was done before the first write that should fail."""
+    options: dict[str, Any] = {"durability": "full" if full else "crash", "history_transactions": 3}
+    async with session(folder, DOCUMENT, CATALOGUE, **options) as made:
+        plan.set(first, many, error, cut)
+        for number in range(1, 5):
+            await attempt(made, number)
+            await written(made)
+        met = plan.failed > 0
+        plan.set(0, 0, 0, False)
+        await works_again(made)
+        assert await attempt(made, 7), "it is not as before"
+        graph = made.graph
+    async with session(folder, None, CATALOGUE) as again:
+        assert again.keeping.status.notes == (), again.keeping.status.notes
+        assert again.graph == graph, "what is stored is not what was answered"
+    return met
+
+
+async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
+    """Each write of a start fails: it does not begin, or it does, and the next one begins with the same graph."""
+    durability = "full" if full else "crash"
+    async with session(folder, DOCUMENT, CATALOGUE) as made:
+        await attempt(made, 1)
+        graph = made.graph
+    first = 0
+    while True:
+        first += 1
+        plan.set(first, FOR_EVER, errno.ENOSPC, False)
+        try:
+            async with session(folder, None, CATALOGUE, durability=durability) as again:
+                assert again.graph == graph
+        except StorageUnusable:
+            pass
+        failed = plan.failed
+        plan.set(0, 0, 0, False)
+        async with session(folder, None, CATALOGUE) as again:
+            assert again.graph == graph and again.keeping.status.notes == ()
+        if not failed:
+            return first
+
+
+async def main(folder: Path, plan: Plan, full: bool) -> dict[str, int]:
+    tried = {}
+    for name, error, many, cut in (
+        ("ENOSPC once", errno.ENOSPC, 1, False),
+        ("ENOSPC", errno.ENOSPC, FOR_EVER, False),
+        ("EIO", errno.EIO, FOR_EVER, False),
+        ("cut short, then ENOSPC", errno.ENOSPC, FOR_EVER, True),
+    ):
+        first = 1
+        while await round_of(folder / f"{name} {first}", plan, first, many, error, cut, full):
+            first += 1
+        tried[name] = first - 1
+    tried["beginning"] = await rounds_of_beginning(folder / "beginning", plan, full)
+    return tried
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asyncio.run(main(Path(sys.argv[1]), Plan(sys.argv[2]), sys.argv[3] == "full"))))
