@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEEPALIVE_S = 75.0  # that an idle connection stays open
+LONGEST_LINE = 1 << 20  # bytes of a request's first line: room for the names of 10,000 nodes
+# What can't be read as HTTP at all is answered by aiohttp, and is nothing to fill our log with.
+UNREADABLE = logging.getLogger(f"{__name__}.unreadable")
+UNREADABLE.setLevel(logging.CRITICAL)
 
 
 class HttpDoor:
@@ -70,7 +74,13 @@ class HttpDoor:
 
     async def open(self) -> None:
         """Begin to listen. Raises PortInUse."""
-        self._runner = web.AppRunner(self._application, access_log=None, keepalive_timeout=KEEPALIVE_S)
+        self._runner = web.AppRunner(
+            self._application,
+            access_log=None,
+            logger=UNREADABLE,
+            keepalive_timeout=KEEPALIVE_S,
+            max_line_size=LONGEST_LINE,
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.host, self.port).start()

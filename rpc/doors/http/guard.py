@@ -55,7 +55,7 @@ class Guard:
         """A name that leads here today may have led elsewhere when the page was loaded (DNS rebinding). Addresses are
         no names, and localhost is always us."""
         host = request.headers.get("Host", "").lower()
-        name = urlsplit(f"//{host}").hostname or "" if "@" not in host and "/" not in host else ""
+        name = _place(f"//{host}")[1] if "@" not in host and "/" not in host else ""
         if name == "localhost" or name.endswith(".localhost") or is_address(name) or self._allowed & {host, name}:
             return
         message = f"This is not known as '{host[:100]}'. If it is to be, add that name to doors.http.allowed_hosts."
@@ -68,10 +68,8 @@ class Guard:
             if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not followed:
                 raise _foreign("another site")
             return
-        place = urlsplit(origin.lower())
-        if place.netloc and (place.netloc == request.headers.get("Host", "").lower() or place.netloc in self._allowed):
-            return
-        if place.hostname in self._allowed:
+        place, name = _place(origin.lower())
+        if place and (place == request.headers.get("Host", "").lower() or self._allowed & {place, name}):
             return
         raise _foreign(origin[:100])
 
@@ -85,6 +83,15 @@ class Guard:
         if len(self._buckets) >= ADDRESSES and address not in self._buckets:
             self._buckets.clear()
         self._buckets[address] = (left - 1.0, now)
+
+
+def _place(url: str) -> tuple[str, str]:
+    """Host with port, and host alone; empty where it is no URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.netloc, parts.hostname or ""
+    except ValueError:  # brackets around what is no IPv6 address
+        return "", ""
 
 
 def is_address(name: str) -> bool:

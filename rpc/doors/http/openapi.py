@@ -100,6 +100,7 @@ def _operation(method: Method, schemas: list[dict[str, Any]]) -> dict[str, Any]:
     route = method.http
     assert route is not None
     *own, result = schemas
+    gives = method.result not in (None, type(None))
     described = [
         (parameter, schema, route.place(parameter.name))
         for parameter, schema in zip(method.parameters, own, strict=True)
@@ -112,7 +113,7 @@ def _operation(method: Method, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         "parameters": [
             _parameter(parameter, schema, place) for parameter, schema, place in described if place in ("path", "query")
         ],
-        "responses": {"200": _answer(method, result)},
+        "responses": {"200": _answer(method, result)} if gives else {"204": {"description": "It is done."}},
         "x-role": method.role,
         "x-method": method.name,
     }
@@ -149,16 +150,21 @@ def _parameter(parameter: Parameter, schema: dict[str, Any], place: str) -> dict
     described: dict[str, Any] = {"name": parameter.name, "in": place, "required": place == "path" or parameter.required}
     if parameter.description:
         described["description"] = parameter.description
-    return {**described, "schema": _without_null(schema)}
+    return {**described, "schema": _written(schema)}
+
+
+def _written(schema: dict[str, Any]) -> dict[str, Any]:
+    """As far as it can be written in a query: no null there, which is left out, and no objects."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") not in ("null", "object")]
+    if not kinds:
+        return schema
+    others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    return {**kinds[0], **others} if len(kinds) == 1 else {"anyOf": kinds, **others}
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Null can't be written in a query: it is left out there."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    if len(kinds) == 1:
-        others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-        return {**kinds[0], **others}
-    return schema
+    return kinds[0] if len(kinds) == 1 else schema
 
 
 def _body(described: list[tuple[Parameter, dict[str, Any]]], whole: str) -> dict[str, Any]:
@@ -191,7 +197,7 @@ IF_MATCH: Mapping[str, Any] = {
     "in": "header",
     "required": False,
     "description": "only if the graph is at this revision still, as an ETag; else a conflict",
-    "schema": {"type": "string", "pattern": '^(\\*|"[0-9]{1,18}")$'},
+    "schema": {"type": "string", "pattern": '^(\\*|"?[0-9]{1,18}"?)$'},
 }
 IF_NONE_MATCH: Mapping[str, Any] = {
     "name": "If-None-Match",

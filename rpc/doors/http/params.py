@@ -21,7 +21,7 @@ from .answers import JSON, Turned
 
 TICKET = "ticket"  # in any query; callers.py reads it
 BODY_S = 30.0  # for all of a body to arrive
-TAG = re.compile(r'"(\d{1,18})"')
+TAG = re.compile(r'"?(\d{1,18})"?')  # the quotes are easily lost in a shell
 
 
 async def params_of(request: web.Request, method: Method, limits: Limits) -> dict[str, Any]:
@@ -65,13 +65,21 @@ def _is_list(kind: Any) -> bool:
 
 
 def _plain(text: str, kind: Any) -> Any:
-    """A value as it is written in a query: texts as they are, all else as in JSON."""
+    """A value as it is written in a query: texts as they are, all else as in JSON. What is null is left out there."""
     if all(leaf in (str, type(None)) or isinstance(leaf, str) for leaf in leaves(kind)):
         return text
     try:
-        return msgspec.json.decode(text.encode())
+        value = msgspec.json.decode(text.encode())
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return text  # and the method says what it should be
+    return text if value is None else _whole(value, kind)
+
+
+def _whole(value: Any, kind: Any) -> Any:
+    """256.0 is a whole number to JSON, and to many who write it."""
+    if isinstance(value, float) and value.is_integer() and {int, float} & set(leaves(kind)) == {int}:
+        return int(value)
+    return value
 
 
 async def _from_body(request: web.Request, method: Method, route: Route, limits: Limits) -> Mapping[str, Any]:
@@ -85,7 +93,8 @@ async def _from_body(request: web.Request, method: Method, route: Route, limits:
     for name in document:
         if name not in known:
             raise _misplaced(route, name, "body", known)
-    return document
+    kinds = {parameter.name: parameter.type for parameter in method.parameters}
+    return {name: _whole(value, kinds[name]) for name, value in document.items()}
 
 
 async def body_of(request: web.Request) -> bytes:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from tonnetz.daemon.problems import Refusal
+
 from ...method_table import Call, Method
 from ..json_rpc import JsonRpc
 from .answers import JSON, answer
@@ -46,7 +48,10 @@ def _rpc(session: Session, json_rpc: JsonRpc) -> Handler:
     """JSON-RPC in one request: whatever there is no route for, and batches."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        answered = await json_rpc.answer(await body_of(request), Call(session, caller_of(request)))
+        body = await body_of(request)
+        if not body:
+            raise Refusal("invalid_request", "The body is to be a JSON-RPC request, or a batch of them.")
+        answered = await json_rpc.answer(body, Call(session, caller_of(request)))
         if answered is None:
             return web.Response(status=HTTPStatus.NO_CONTENT)
         return web.Response(body=answered, content_type=JSON)
