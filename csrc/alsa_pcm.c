@@ -248,7 +248,7 @@ int tz_pcm_wait(struct tz_pcm *pcm, int wake, int timeout_ms)
 	if (error < 0)
 		return error;
 	/* POLLERR is an xrun or a card that is gone: the next look tells which. */
-	return happened & (POLLIN | POLLOUT | POLLERR | POLLHUP | POLLNVAL) ? 1 : 0;
+	return (happened & (POLLIN | POLLOUT | POLLERR | POLLHUP | POLLNVAL)) ? 1 : 0;
 }
 
 int tz_pcm_look(struct tz_pcm *pcm, uint32_t *available, int64_t *delay)

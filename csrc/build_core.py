@@ -66,19 +66,21 @@ LEVELS = {"x86_64": ("v3", "v4")}
 
 
 def level_sources(profile: str) -> list[Path]:
-    """Each node type once more for each level of the processor, which the core then chooses from: files of three lines.
+    """Node types and the like once more for each level of the processor, which the core then chooses from: files of few
+    lines.
 
-    In all of a file, and not only in some functions of it, the compiler and the preprocessor then know how wide vectors
-    are. Sanitizers and debuggers see the plain version.
+    So the compiler and the preprocessor know in all of a file how wide vectors are, not only in some functions of it.
+    Sanitizers and debuggers see the plain version.
     """
     sources = []
     for level in LEVELS.get(platform.machine(), ()) if profile == "release" else ():
-        for node in sorted(CSRC.glob("nodes/*.c")):
-            source = ROOT / "build" / "levels" / level / node.name
+        for path in [CSRC / "look.c", *sorted(CSRC.glob("nodes/*.c"))]:
+            source = ROOT / "build" / "levels" / level / path.name
             text = (
                 f'#pragma GCC target("arch=x86-64-{level}")\n'
                 f'#define TZ_NODE_TYPES "tz_node_types_{level}"\n'
-                f'#include "nodes/{node.name}"\n'
+                f"#define TZ_AT_LEVEL(name) name##_{level}\n"
+                f"#include <{path.relative_to(CSRC)}>\n"
             )
             if not source.exists() or source.read_text() != text:
                 source.parent.mkdir(parents=True, exist_ok=True)

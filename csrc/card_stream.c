@@ -66,6 +66,7 @@ bool tz_stream_follow(struct tz_stream *stream, double surplus, int64_t now)
 	if (!card->order.follow)
 		return true;
 	const double share = tz_drift_follow(&card->drift, error, passed);
+	stream->looked_ns = now; /* several periods of one look count once */
 	tz_resampler_set_step(stream->resampler, stream->resting_step * (1.0 + share));
 	/* A quick card plays more frames of its own for one of the engine's, and captures more. */
 	atomic_store_explicit(&card->counts.ppm, (card->order.capture ? 1e6 : -1e6) * card->drift.found, memory_order_relaxed);

@@ -89,12 +89,12 @@ tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const do
 	return TZ_OK;
 }
 
-tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames)
+tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames, uint32_t wait)
 {
 	struct tz_act *act = next_act(commit);
 	if (!act)
 		return TZ_NO_MEMORY;
-	*act = (struct tz_act){.kind = TZ_ACT_FADE, .link = tz_link_retain(link), .sounding = sounding, .fade_frames = frames};
+	*act = (struct tz_act){.kind = TZ_ACT_FADE, .link = tz_link_retain(link), .sounding = sounding, .fade_frames = frames, .wait_frames = wait};
 	commit->act_count++;
 	return TZ_OK;
 }
@@ -105,6 +105,16 @@ tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struc
 	if (!act)
 		return TZ_NO_MEMORY;
 	*act = (struct tz_act){.kind = TZ_ACT_FOLLOW, .link = tz_link_retain(link), .leader = tz_link_retain(leader)};
+	commit->act_count++;
+	return TZ_OK;
+}
+
+tz_status tz_commit_drain(struct tz_commit *commit, struct tz_link *link, const struct tz_drain *drain)
+{
+	struct tz_act *act = next_act(commit);
+	if (!act)
+		return TZ_NO_MEMORY;
+	*act = (struct tz_act){.kind = TZ_ACT_DRAIN, .link = tz_link_retain(link), .drain = *drain};
 	commit->act_count++;
 	return TZ_OK;
 }
@@ -168,7 +178,7 @@ void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, struct 
 				act->node->type->adopt(act->node->state, act->settings, act->ramp_frames);
 			act->settings = old;
 		} else if (act->kind == TZ_ACT_FADE) {
-			tz_link_turn(act->link, act->sounding, act->fade_frames);
+			tz_link_turn(act->link, act->sounding, act->fade_frames, act->wait_frames);
 		} else if (act->kind == TZ_ACT_FOLLOW) {
 			tz_link_follow(act->link, act->leader);
 		} else if (act->kind == TZ_ACT_PACE) {
@@ -177,6 +187,8 @@ void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, struct 
 			act->node = old;
 			tell_lead(old, false);
 			tell_lead(*pacer, true);
+		} else if (act->kind == TZ_ACT_DRAIN) {
+			tz_link_drain(act->link, &act->drain);
 		} else {
 			act->node->type->transfer(act->node->state, act->predecessor->state);
 			if (act->node->type->adopt) /* from where the predecessor was to its own settings */

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 struct tz_act {
-	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_TRANSFER, TZ_ACT_PACE } kind;
+	enum { TZ_ACT_SET, TZ_ACT_FADE, TZ_ACT_FOLLOW, TZ_ACT_DRAIN, TZ_ACT_TRANSFER, TZ_ACT_PACE } kind;
 	struct tz_node *node; /* set: whose; transfer: the successor; pace: the card that becomes the clock, afterwards the one that was */
 	union {
 		struct {
@@ -19,7 +19,8 @@ struct tz_act {
 		};
 		struct {
 			struct tz_link *link, *leader; /* leader: of one that follows */
-			uint32_t fade_frames;
+			struct tz_drain drain;
+			uint32_t fade_frames, wait_frames;
 			bool sounding;
 		};
 		struct tz_node *predecessor;

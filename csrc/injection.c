@@ -32,11 +32,11 @@ static void play(struct tz_probe *probe, const struct tz_member *member, uint32_
 	const uint32_t played = atomic_load_explicit(&injection->played, memory_order_relaxed);
 	injection->heard = NULL;
 	if (played == 0 && !injection->ending)
-		tz_link_turn(injection->link, true, injection->fade_frames);
+		tz_link_turn(injection->link, true, injection->fade_frames, 0);
 	const bool last = injection->frames - played <= injection->fade_frames + frames;
 	if (!injection->ending && (last || atomic_load_explicit(&injection->stop, memory_order_relaxed))) {
 		injection->ending = true;
-		tz_link_turn(injection->link, false, injection->fade_frames);
+		tz_link_turn(injection->link, false, injection->fade_frames, 0);
 	}
 	if (played == injection->frames || (injection->ending && tz_link_silent(injection->link))) {
 		atomic_store_explicit(&injection->played, injection->frames, memory_order_release);

@@ -120,6 +120,33 @@ uint32_t tz_node_latency(const struct tz_node *node, const double *values)
 	return node->type->latency ? node->type->latency(&node->shape, values) : 0;
 }
 
+bool tz_type_is_late(const char *type_name)
+{
+	const struct tz_node_type *type = tz_node_type_find(type_name);
+	return type && type->latency;
+}
+
+uint32_t tz_type_latency(const char *type_name, double sample_rate, uint32_t block_frames, uint32_t list_count, uint32_t input_count,
+                         uint32_t output_count, const uint32_t *channels, const double *values)
+{
+	const struct tz_node_type *type = tz_node_type_find(type_name);
+	const struct tz_shape shape = {
+		.sample_rate = sample_rate,
+		.block_frames = block_frames,
+		.list_count = list_count,
+		.input_count = input_count,
+		.output_count = output_count,
+		.input_channels = channels,
+		.output_channels = channels + input_count,
+	};
+	return type && type->latency ? type->latency(&shape, values) : 0;
+}
+
+uint32_t tz_node_reach(const struct tz_node *node, const double *values)
+{
+	return node->type->reach ? node->type->reach(&node->shape, values) : tz_node_latency(node, values);
+}
+
 uint64_t tz_node_faults(const struct tz_node *node)
 {
 	return atomic_load_explicit(&node->faults, memory_order_relaxed);

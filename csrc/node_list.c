@@ -25,14 +25,16 @@ static const struct tz_node_type *find(const char *name, const struct tz_node_ty
 
 const struct tz_node_type *tz_node_type_find(const char *name)
 {
-	const struct tz_node_type *found = NULL;
 #if defined(__x86_64__)
+	const struct tz_node_type *found = NULL;
 	if (__builtin_cpu_supports("x86-64-v4"))
 		found = find(name, __start_tz_node_types_v4, __stop_tz_node_types_v4);
 	if (!found && __builtin_cpu_supports("x86-64-v3"))
 		found = find(name, __start_tz_node_types_v3, __stop_tz_node_types_v3);
+	if (found)
+		return found;
 #endif
-	return found ? found : find(name, __start_tz_node_types, __stop_tz_node_types);
+	return find(name, __start_tz_node_types, __stop_tz_node_types);
 }
 
 /* ---- JSON ---- */

@@ -148,6 +148,8 @@ struct tz_node_type {
 	void (*restored)(void *state, uint32_t seam);
 	/* [control] Frames by which the output is late. NULL: 0. */
 	uint32_t (*latency)(const struct tz_shape *shape, const double *values);
+	/* [control] Frames that sound may spend in the state without a sign: a delay's time. NULL: as many as its latency. */
+	uint32_t (*reach)(const struct tz_shape *shape, const double *values);
 };
 
 /* The linker gathers pointers to the records in a section of their own (node_list.c walks it). There is one more for each level of

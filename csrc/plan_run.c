@@ -1,6 +1,7 @@
 /* [audio] Runs one block of a plan: sums, groups, and the look at every output that feeds meters and the NaN guard. */
 #include "kernel.h"
 #include "link.h"
+#include "look.h"
 #include "plan.h"
 #include "probe.h"
 #include "realtime.h"
@@ -47,6 +48,8 @@ static void run_sum(const struct tz_sum *sum, float *gains, uint32_t frames)
 		memset(sum->target[c], 0, frames * sizeof(float));
 	for (uint32_t t = 0; t < sum->term_count; t++) {
 		const struct tz_term *term = &sum->terms[t];
+		if (term->fading)
+			tz_link_hear(term->link, term->source, term->source_channels, frames);
 		bool scaled = term->fading && !tz_link_at_unity(term->link);
 		if (term->fading && tz_link_silent(term->link))
 			continue;
@@ -68,44 +71,23 @@ static void run_sum(const struct tz_sum *sum, float *gains, uint32_t frames)
 	}
 }
 
-/* ---- The look at an output: peak and sum of squares in one pass ---- */
+/* ---- The look at an output ---- */
 
-/* Partial results side by side, so that the loop needs no reassociation. Said in vectors, which the compiler splits where the machine
- * has narrower ones: left to find them by itself it went frame by frame. */
-enum { LANES = 16 };
-typedef float lanes __attribute__((vector_size(4 * LANES)));
-typedef int32_t lane_mask __attribute__((vector_size(4 * LANES)));
+/* The best for this processor; in some builds there is one only. */
+static void (*look)(const float *samples, uint32_t frames, struct tz_level *level) = tz_look;
 
-struct level {
-	float peak, square_sum;
-};
-
-TZ_KERNEL static void look(const float *restrict samples, uint32_t frames, struct level *level)
+__attribute__((constructor)) static void choose_look(void)
 {
-	lanes peak = {0}, square = {0};
-	uint32_t whole = frames - frames % LANES;
-	for (uint32_t i = 0; i < whole; i += LANES) {
-		lanes sound;
-		memcpy(&sound, samples + i, sizeof sound);
-		const lanes magnitude = (lanes)((lane_mask)sound & INT32_MAX);
-		const lane_mask louder = magnitude > peak; /* no NaN is */
-		peak = (lanes)(((lane_mask)magnitude & louder) | ((lane_mask)peak & ~louder));
-		square += sound * sound;
-	}
-	for (uint32_t i = whole; i < frames; i++) {
-		float magnitude = samples[i] < 0 ? -samples[i] : samples[i];
-		peak[0] = magnitude > peak[0] ? magnitude : peak[0];
-		square[0] += samples[i] * samples[i];
-	}
-	*level = (struct level){0};
-	for (uint32_t k = 0; k < LANES; k++) {
-		level->peak = peak[k] > level->peak ? peak[k] : level->peak;
-		level->square_sum += square[k];
-	}
+#if defined(__x86_64__)
+	if (tz_look_v3 && __builtin_cpu_supports("x86-64-v3"))
+		look = tz_look_v3;
+	if (tz_look_v4 && __builtin_cpu_supports("x86-64-v4"))
+		look = tz_look_v4;
+#endif
 }
 
 /* A sum of squares is finite if and only if no sample is NaN, Inf or beyond 1e19, which no sound is. */
-static bool is_sound(const struct level *level)
+static bool is_sound(const struct tz_level *level)
 {
 	return level->square_sum <= 3.0e38f;
 }
@@ -131,7 +113,7 @@ static void look_at_outputs(struct tz_node *node, const struct tz_member *member
 	bool guarded = node->type->flags & TZ_GUARDED;
 	for (uint32_t p = 0; p < node->shape.output_count; p++)
 		for (uint32_t c = 0; c < node->shape.output_channels[p]; c++, meter++) {
-			struct level level;
+			struct tz_level level;
 			look(member->out[p][c], frames, &level);
 			if (guarded && !is_sound(&level)) {
 				mute(node, member, frames, telemetry, frame);
@@ -147,7 +129,7 @@ static void look_at_inputs(struct tz_node *node, const struct tz_member *member,
 	uint32_t meter = 0;
 	for (uint32_t p = 0; p < node->shape.input_count; p++)
 		for (uint32_t c = 0; c < node->shape.input_channels[p]; c++, meter++) {
-			struct level level = {0};
+			struct tz_level level = {0};
 			if (member->in[p])
 				look(member->in[p][c], frames, &level);
 			tz_node_meter(node, meter, level.peak, level.square_sum / (float)frames);

@@ -21,7 +21,9 @@ static inline bool tz_queue_push(struct tz_queue *queue, void *item)
 	if (pushed - atomic_load_explicit(&queue->popped, memory_order_acquire) == TZ_QUEUE_SLOTS)
 		return false;
 	queue->slots[pushed % TZ_QUEUE_SLOTS] = item;
-	atomic_store_explicit(&queue->pushed, pushed + 1, memory_order_release);
+	/* seq_cst: who pushes then looks whether somebody holds the engine, who gives it up then looks whether something was pushed, and
+	 * one of the two has to see the other (BREAK_ORDER in models/commits.pml) */
+	atomic_store_explicit(&queue->pushed, pushed + 1, memory_order_seq_cst);
 	return true;
 }
 

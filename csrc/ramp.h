@@ -9,22 +9,26 @@
 struct tz_glide {
 	uint32_t left;
 	float per_frame; /* 1 / length */
+	float bend;      /* 1: it begins at rest, and gently; 0: it goes on from another one, straight */
 };
 
 struct tz_ramp {
 	float target, span;
 };
 
-/* What is left of the way, 1 … 0, with so many frames to go. */
-TZ_INLINE float tz_way(const struct tz_glide *glide, uint32_t left)
-{
-	return (float)(int32_t)left * glide->per_frame;
-}
-
-/* The same way without a corner at either end: for what would splash into other frequencies. */
+/* From 1 to 0 without a corner at either end. */
 TZ_INLINE float tz_smooth(float way)
 {
 	return way * way * (3.0f - 2.0f * way);
+}
+
+/* What is left of the way, 1 … 0, with so many frames to go. A corner splashes into other frequencies: a single change is 22 dB softer
+ * there without one. Where changes follow each other faster than they are gone through, as when a knob is dragged, each gentle
+ * begin would be a halt; straight on, they are 8 to 15 dB softer. */
+TZ_INLINE float tz_way(const struct tz_glide *glide, uint32_t left)
+{
+	const float straight = (float)(int32_t)left * glide->per_frame;
+	return straight + glide->bend * (tz_smooth(straight) - straight);
 }
 
 TZ_INLINE float tz_ramp_at(const struct tz_ramp *ramp, float way)
@@ -43,6 +47,7 @@ static inline void tz_ramp_to(struct tz_ramp *ramp, float way, float target)
 static inline void tz_glide_start(struct tz_glide *glide, int32_t ramp_frames, uint32_t own_frames)
 {
 	const uint32_t frames = ramp_frames < 0 ? own_frames : (uint32_t)ramp_frames;
+	glide->bend = glide->left > 0 ? 0.0f : 1.0f;
 	glide->left = tz_least(frames, 1u << 24); /* a float counts no further; 43 s at 384 kHz */
 	glide->per_frame = glide->left > 0 ? 1.0f / (float)glide->left : 0.0f;
 }
@@ -85,7 +90,7 @@ static inline void tz_change_to(struct tz_change *change, uint32_t choice, int32
 	} else if (change->glide.left == 0) {
 		tz_change_begin(change, own_frames);
 	} else if (choice != change->to && change->glide.left > own_frames) {
-		change->glide.per_frame = tz_way(&change->glide, change->glide.left) / (float)(int32_t)own_frames;
+		change->glide.per_frame *= (float)(int32_t)change->glide.left / (float)(int32_t)own_frames; /* from where it is */
 		change->glide.left = own_frames;
 	}
 }

@@ -12,13 +12,27 @@
  * at a time, so a little longer, or it would often wake just before: 10 ms are two of the usual blocks. */
 #define NAP_MORE_NS 10000000
 
+/* Memory of a ring. One that is resized has several in a row for a while: the writer goes on in the next one, and the reader follows
+ * when it has read all that is in its own. */
+struct tz_stretch {
+	uint32_t capacity; /* a power of two */
+	uint64_t base;     /* its first frame, counted as `written` and `read` are */
+	uint64_t end;      /* where the next one begins, once there is one */
+	_Atomic(struct tz_stretch *) next;
+	float samples[]; /* channel after channel, capacity each */
+};
+
 struct tz_ring {
 	atomic_uint references;
-	uint32_t channels, capacity; /* capacity: a power of two */
-	uint32_t rate;               /* frames in a second */
-	float *samples;              /* channel after channel, capacity each */
+	uint32_t channels;
+	uint32_t rate;                /* frames in a second */
+	_Atomic uint32_t capacity;    /* [outside] what was asked for last */
+	struct tz_stretch *oldest;    /* [outside] not freed yet */
+	_Atomic(struct tz_stretch *) offered; /* by an outside that reads, for the audio side to go on in */
 	_Alignas(TZ_CACHE_LINE) _Atomic uint64_t written;
+	struct tz_stretch *writing; /* the writer's */
 	_Alignas(TZ_CACHE_LINE) _Atomic uint64_t read;
+	_Atomic(struct tz_stretch *) reading; /* set by the reader */
 	_Alignas(TZ_CACHE_LINE) _Atomic uint64_t missed;
 	_Atomic bool closed;
 	_Atomic uint32_t outside_moved; /* futex: the outside wrote, read or closed */
@@ -28,24 +42,32 @@ struct tz_ring {
 	_Alignas(TZ_CACHE_LINE) struct tz_pace pace;
 };
 
-struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames, uint32_t rate)
+static struct tz_stretch *new_stretch(uint32_t channels, uint32_t frames)
 {
-	if (channels == 0 || frames == 0 || frames > (1u << 30) || rate == 0)
+	if (frames == 0 || frames > (1u << 30))
 		return NULL;
 	uint32_t capacity = 1;
 	while (capacity < frames)
 		capacity <<= 1;
-	struct tz_ring *ring = tz_allocate(sizeof *ring);
-	if (!ring)
-		return NULL;
-	ring->samples = tz_allocate_array((size_t)channels * capacity, sizeof(float));
-	if (!ring->samples) {
+	struct tz_stretch *stretch = tz_allocate(sizeof *stretch + (size_t)channels * capacity * sizeof *stretch->samples);
+	if (stretch)
+		stretch->capacity = capacity;
+	return stretch;
+}
+
+struct tz_ring *tz_ring_new(uint32_t channels, uint32_t frames, uint32_t rate)
+{
+	struct tz_ring *ring = channels && rate ? tz_allocate(sizeof *ring) : NULL;
+	struct tz_stretch *stretch = ring ? new_stretch(channels, frames) : NULL;
+	if (!stretch) {
 		tz_free(ring);
 		return NULL;
 	}
 	ring->channels = channels;
-	ring->capacity = capacity;
 	ring->rate = rate;
+	ring->oldest = ring->writing = stretch;
+	atomic_init(&ring->capacity, stretch->capacity);
+	atomic_init(&ring->reading, stretch);
 	atomic_init(&ring->references, 1);
 	return ring;
 }
@@ -57,10 +79,20 @@ struct tz_ring *tz_ring_retain(struct tz_ring *ring)
 	return ring;
 }
 
+static void free_until(struct tz_ring *ring, const struct tz_stretch *kept)
+{
+	while (ring->oldest != kept) {
+		struct tz_stretch *gone = ring->oldest;
+		ring->oldest = atomic_load_explicit(&gone->next, memory_order_relaxed);
+		tz_free(gone);
+	}
+}
+
 void tz_ring_release(struct tz_ring *ring)
 {
 	if (ring && atomic_fetch_sub_explicit(&ring->references, 1, memory_order_acq_rel) == 1) {
-		tz_free(ring->samples);
+		free_until(ring, NULL);
+		tz_free(atomic_load_explicit(&ring->offered, memory_order_relaxed));
 		tz_free(ring);
 	}
 }
@@ -75,27 +107,23 @@ uint32_t tz_ring_channels(const struct tz_ring *ring)
 	return ring->channels;
 }
 
-uint32_t tz_ring_capacity(const struct tz_ring *ring)
-{
-	return ring->capacity;
-}
+/* ---- Copying: two spans at most, since a stretch wraps once ---- */
 
-/* ---- Copying: two spans at most, since the ring wraps once ---- */
-
-static void copy_in(struct tz_ring *ring, uint32_t channel, uint64_t at, const float *from, uint32_t frames)
+static void copy_in(const struct tz_ring *ring, uint32_t channel, uint64_t at, const float *from, uint32_t frames)
 {
-	uint32_t begin = (uint32_t)(at & (ring->capacity - 1));
-	uint32_t first = frames < ring->capacity - begin ? frames : ring->capacity - begin;
-	float *to = ring->samples + (size_t)channel * ring->capacity;
+	struct tz_stretch *stretch = ring->writing;
+	uint32_t begin = (uint32_t)(at & (stretch->capacity - 1));
+	uint32_t first = frames < stretch->capacity - begin ? frames : stretch->capacity - begin;
+	float *to = stretch->samples + (size_t)channel * stretch->capacity;
 	memcpy(to + begin, from, first * sizeof *to);
 	memcpy(to, from + first, (frames - first) * sizeof *to);
 }
 
-static void copy_out(const struct tz_ring *ring, uint32_t channel, uint64_t at, float *to, uint32_t frames)
+static void copy_out(const struct tz_stretch *stretch, uint32_t channel, uint64_t at, float *to, uint32_t frames)
 {
-	uint32_t begin = (uint32_t)(at & (ring->capacity - 1));
-	uint32_t first = frames < ring->capacity - begin ? frames : ring->capacity - begin;
-	const float *from = ring->samples + (size_t)channel * ring->capacity;
+	uint32_t begin = (uint32_t)(at & (stretch->capacity - 1));
+	uint32_t first = frames < stretch->capacity - begin ? frames : stretch->capacity - begin;
+	const float *from = stretch->samples + (size_t)channel * stretch->capacity;
 	memcpy(to, from + begin, first * sizeof *to);
 	memcpy(to + first, from, (frames - first) * sizeof *to);
 }
@@ -103,9 +131,10 @@ static void copy_out(const struct tz_ring *ring, uint32_t channel, uint64_t at, 
 /* What the writer may put in: its own position relaxed, the other side's acquired. */
 static uint32_t space(const struct tz_ring *ring)
 {
+	const struct tz_stretch *stretch = ring->writing;
 	uint64_t written = atomic_load_explicit(&ring->written, memory_order_relaxed);
 	uint64_t read = atomic_load_explicit(&ring->read, memory_order_acquire);
-	return ring->capacity - (uint32_t)(written - read);
+	return stretch->capacity - (uint32_t)(written - (read > stretch->base ? read : stretch->base));
 }
 
 /* What the reader may take out. */
@@ -121,6 +150,47 @@ static uint32_t lesser(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/* Where a reader wants a channel's frames: in arrays of their own, or one behind the other; or nowhere. */
+struct destination {
+	float *const *channels;
+	float *planar;
+	uint32_t stride;
+};
+
+/* Takes out up to so many frames, from one stretch after the other. */
+static uint32_t take(struct tz_ring *ring, const struct destination *to, uint32_t frames)
+{
+	/* `written` first: a stretch that has no next one by then holds all of it. */
+	const uint64_t written = atomic_load_explicit(&ring->written, memory_order_acquire);
+	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
+	struct tz_stretch *stretch = atomic_load_explicit(&ring->reading, memory_order_relaxed);
+	const uint32_t taken = lesser((uint32_t)(written - read), frames);
+	for (uint32_t done = 0; done < taken;) {
+		struct tz_stretch *next = atomic_load_explicit(&stretch->next, memory_order_acquire);
+		const uint64_t end = next ? stretch->end : written;
+		const uint32_t some = end - read < taken - done ? (uint32_t)(end - read) : taken - done;
+		for (uint32_t c = 0; (to->channels || to->planar) && c < ring->channels; c++)
+			copy_out(stretch, c, read, (to->channels ? to->channels[c] : to->planar + (size_t)c * to->stride) + done, some);
+		done += some;
+		read += some;
+		if (next && read == end) {
+			stretch = next;
+			atomic_store_explicit(&ring->reading, stretch, memory_order_release);
+		}
+	}
+	atomic_store_explicit(&ring->read, read, memory_order_release);
+	return taken;
+}
+
+/* The writer goes on in another stretch. */
+static void write_on_in(struct tz_ring *ring, struct tz_stretch *stretch)
+{
+	struct tz_stretch *old = ring->writing;
+	stretch->base = old->end = atomic_load_explicit(&ring->written, memory_order_relaxed);
+	ring->writing = stretch;
+	atomic_store_explicit(&old->next, stretch, memory_order_release); /* from here on the reader may leave it, and it may be freed */
+}
+
 /* ---- The audio side ---- */
 
 static void count_missed(struct tz_ring *ring, uint32_t frames)
@@ -131,17 +201,15 @@ static void count_missed(struct tz_ring *ring, uint32_t frames)
 
 uint32_t tz_ring_pull(struct tz_ring *ring, float *const *channels, uint32_t frames)
 {
-	uint32_t taken = lesser(fill(ring), frames);
-	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
-	for (uint32_t c = 0; c < ring->channels; c++)
-		copy_out(ring, c, read, channels[c], taken);
-	atomic_store_explicit(&ring->read, read + taken, memory_order_release);
+	uint32_t taken = take(ring, &(struct destination){.channels = channels}, frames);
 	count_missed(ring, frames - taken);
 	return taken;
 }
 
 uint32_t tz_ring_push(struct tz_ring *ring, const float *const *channels, uint32_t frames)
 {
+	if (atomic_load_explicit(&ring->offered, memory_order_relaxed))
+		write_on_in(ring, atomic_exchange_explicit(&ring->offered, NULL, memory_order_acquire));
 	uint32_t given = lesser(space(ring), frames);
 	uint64_t written = atomic_load_explicit(&ring->written, memory_order_relaxed);
 	for (uint32_t c = 0; c < ring->channels; c++)
@@ -202,11 +270,8 @@ uint32_t tz_ring_write(struct tz_ring *ring, const float *planar, uint32_t strid
 
 uint32_t tz_ring_read(struct tz_ring *ring, float *planar, uint32_t stride, uint32_t frames)
 {
-	uint32_t given = lesser(fill(ring), frames);
-	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
-	for (uint32_t c = 0; c < ring->channels; c++)
-		copy_out(ring, c, read, planar + (size_t)c * stride, given);
-	atomic_store_explicit(&ring->read, read + given, memory_order_release);
+	uint32_t given = take(ring, &(struct destination){.planar = planar, .stride = stride}, frames);
+	free_until(ring, atomic_load_explicit(&ring->reading, memory_order_relaxed));
 	if (given)
 		outside_moved(ring);
 	return given;
@@ -219,9 +284,28 @@ uint32_t tz_ring_fill(const struct tz_ring *ring)
 
 void tz_ring_skip(struct tz_ring *ring, uint32_t frames)
 {
-	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
-	atomic_store_explicit(&ring->read, read + lesser(fill(ring), frames), memory_order_release);
+	take(ring, &(struct destination){0}, frames);
 	outside_moved(ring);
+}
+
+tz_status tz_ring_resize(struct tz_ring *ring, uint32_t frames, bool writes)
+{
+	struct tz_stretch *stretch = new_stretch(ring->channels, frames);
+	if (!stretch)
+		return TZ_NO_MEMORY;
+	atomic_store_explicit(&ring->capacity, stretch->capacity, memory_order_relaxed);
+	if (writes) {
+		write_on_in(ring, stretch);
+		free_until(ring, atomic_load_explicit(&ring->reading, memory_order_acquire));
+	} else {
+		tz_free(atomic_exchange_explicit(&ring->offered, stretch, memory_order_acq_rel)); /* one that was not taken yet */
+	}
+	return TZ_OK;
+}
+
+uint32_t tz_ring_capacity(const struct tz_ring *ring)
+{
+	return atomic_load_explicit(&ring->capacity, memory_order_relaxed);
 }
 
 static uint32_t wait_until(struct tz_ring *ring, uint32_t (*measure)(const struct tz_ring *), uint32_t frames, uint32_t timeout_ms)
@@ -242,12 +326,12 @@ static uint32_t wait_until(struct tz_ring *ring, uint32_t (*measure)(const struc
 
 uint32_t tz_ring_wait_space(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms)
 {
-	return wait_until(ring, space, lesser(frames, ring->capacity), timeout_ms);
+	return wait_until(ring, space, lesser(frames, tz_ring_capacity(ring)), timeout_ms);
 }
 
 uint32_t tz_ring_wait_frames(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms)
 {
-	return wait_until(ring, fill, lesser(frames, ring->capacity), timeout_ms);
+	return wait_until(ring, fill, lesser(frames, tz_ring_capacity(ring)), timeout_ms);
 }
 
 void tz_ring_close(struct tz_ring *ring)

@@ -1,5 +1,6 @@
 /* [both] Single-writer single-reader ring of planar float32 frames: the only way samples cross between the audio thread and
  * the threads outside. Neither side ever waits for the other on the audio thread; a full or empty ring is counted.
+ * Its memory may be exchanged for another, larger or smaller, while both sides are at work; that is counted through.
  * Invariant: `written` and `read` count frames since creation and only grow; read ≤ written ≤ read + capacity. */
 #ifndef TZ_RING_H
 #define TZ_RING_H

@@ -7,15 +7,13 @@
 /* A sample as a whole number of `bits` bits. */
 static int32_t quantise(float sample, unsigned bits, uint32_t *clipped)
 {
-	const double full = (double)(1u << (bits - 1));
-	double scaled = rint((double)sample * full);
-	if (!(scaled >= -full && scaled <= full - 1)) {
-		if (isnan(sample))
-			return 0;
-		scaled = scaled < 0 ? -full : full - 1;
-		++*clipped;
-	}
-	return (int32_t)scaled;
+	const double full = (double)(1u << (bits - 1)), scaled = (double)sample * full;
+	if (scaled >= -full - 0.5 && scaled < full - 0.5) /* halves go to the even number: below that is -full, above it full, which is too much */
+		return (int32_t)lrint(scaled);
+	if (isnan(sample))
+		return 0;
+	++*clipped;
+	return scaled < 0 ? (int32_t)-full : (int32_t)(full - 1);
 }
 
 /* Packed in three bytes, the lowest first on every machine: that is what S24_3LE says. */

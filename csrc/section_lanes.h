@@ -59,15 +59,17 @@ TZ_INLINE tz_wide tz_lanes_chosen(tz_wide_mask mask, tz_wide yes, tz_wide no)
 	return (tz_wide)(((tz_wide_mask)yes & mask) | ((tz_wide_mask)no & ~mask));
 }
 
+typedef uint64_t tz_wide_pairs __attribute__((vector_size(4 * TZ_WIDTH)));
+
 /* A frame in all pairs of lanes. */
 TZ_INLINE tz_wide tz_lanes_frame(const struct tz_lane_channels *channels, uint32_t frame)
 {
-	typedef uint64_t pairs __attribute__((vector_size(4 * TZ_WIDTH)));
 	const union {
 		float side[2];
 		uint64_t both;
 	} sound = {{channels->in[0][frame], channels->in[1][frame]}};
-	return (tz_wide)((pairs){0} + sound.both);
+	const tz_wide_pairs none = {0};
+	return (tz_wide)(none + sound.both);
 }
 
 /* What each section takes in: the first that of `before`'s last pair, the others what the section before them gave out. */
@@ -115,7 +117,7 @@ TZ_INLINE void tz_lanes_steps(struct tz_lane_sections *vectors, const uint32_t c
 {
 	const uint32_t chains = tz_lanes_chains(layout, count), length = count * TZ_WIDTH / chains; /* in lanes */
 	const uint32_t late = length - 2;                                                        /* steps from a frame's entry to its exit */
-	tz_wide_mask turn;
+	tz_wide_mask turn = {0};
 	for (uint32_t lane = 0; lane < TZ_WIDTH; lane++)
 		turn[lane] = (int32_t)(lane % length / 2 * 2);
 	struct tz_lane_sections vector[TZ_MOST_VECTORS]; /* a copy of its own, which registers can hold */

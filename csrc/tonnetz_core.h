@@ -35,6 +35,10 @@ void tz_ring_release(struct tz_ring *ring);
 /* Interleave-free: planar[channel * stride + frame]. Return the frames taken or given; they never wait. */
 uint32_t tz_ring_write(struct tz_ring *ring, const float *planar, uint32_t stride, uint32_t frames);
 uint32_t tz_ring_read(struct tz_ring *ring, float *planar, uint32_t stride, uint32_t frames);
+/* Other memory for so many frames, while the audio side goes on: what is in the ring is read to the end, what comes now goes into the new
+ * one; no frame is lost, doubled or out of order. `writes`: whether the caller is the thread that writes (else the one that reads). */
+tz_status tz_ring_resize(struct tz_ring *ring, uint32_t frames, bool writes);
+uint32_t tz_ring_capacity(const struct tz_ring *ring); /* frames; of what was asked for last */
 /* Wait (the calling thread sleeps, for at most timeout_ms) until so many frames fit / are there, the ring is closed or it is woken; returns what fits / is there. */
 uint32_t tz_ring_wait_space(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);
 uint32_t tz_ring_wait_frames(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);
@@ -90,6 +94,12 @@ tz_status tz_node_new(const char *type, double sample_rate, uint32_t block_frame
                       const double *values, struct tz_ring *ring, struct tz_node **node);
 void tz_node_release(struct tz_node *node);
 uint32_t tz_node_latency(const struct tz_node *node, const double *values); /* frames; values: those it was made of */
+bool tz_type_is_late(const char *type); /* may nodes of it have a latency? */
+/* The same of one that would be made so; 0 also where there is no such type. */
+uint32_t tz_type_latency(const char *type, double sample_rate, uint32_t block_frames, uint32_t list_count, uint32_t input_count,
+                         uint32_t output_count, const uint32_t *channels, const double *values);
+/* Frames for which what comes out may be silent though sound that came in is still to come out. */
+uint32_t tz_node_reach(const struct tz_node *node, const double *values);
 /* Since the last call: per output channel (of a sink: per input channel) the peak, and the mean square of the newest block. Returns how many. */
 uint32_t tz_node_meters(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity);
 /* The same of many nodes, one after the other. */
@@ -113,6 +123,10 @@ void tz_node_state_written(struct tz_node *node, uint32_t seam);
 struct tz_link;
 struct tz_link *tz_link_new(bool sounding); /* born at 1, or at 0; NULL: no memory */
 void tz_link_release(struct tz_link *link);
+/* One that drains sounds on until what comes through it has been inaudible for `quiet` frames, or `limit` have passed, and then fades
+ * in `fade` frames by itself. */
+struct tz_drain { uint32_t quiet, limit, fade; };
+bool tz_link_let_go(const struct tz_link *link); /* does it fade by itself, or has it? */
 
 /* ---- Plans: what runs in a block ---- */
 struct tz_plan;
@@ -130,7 +144,9 @@ void tz_commit_release(struct tz_commit *commit);                   /* only one 
 tz_status tz_commit_set(struct tz_commit *commit, struct tz_node *node, const double *values, int32_t ramp_frames);
 /* The link, a new one, begins in the middle of another's fade; a fade of its own may follow. */
 tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struct tz_link *leader);
-tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames);
+/* The fade begins after `wait` frames. */
+tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames, uint32_t wait);
+tz_status tz_commit_drain(struct tz_commit *commit, struct tz_link *link, const struct tz_drain *drain);
 bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
 bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);

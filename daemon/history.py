@@ -49,6 +49,12 @@ class Stacks:
                 undoable.append(step.revision)
                 redoable.clear()
 
+    def forget(self, author: str, before: int) -> None:
+        """Drops an author's steps of earlier revisions: both stacks are in the order of these."""
+        for stack in (self.undoable[author], self.redoable[author]):
+            while stack and stack[0] < before:
+                del stack[0]
+
 
 def _remove(stacks: dict[str, list[int]], revision: int | None) -> None:
     """Wherever it is: people may undo what others did."""
@@ -71,6 +77,7 @@ class History:
         if entry.is_step:
             self._steps.append(entry.step)
             self.stacks.add(entry.step)
+            self.stacks.forget(entry.author, self._steps[0].revision)
 
     def remember(self, entries: Iterable[Entry], steps: Iterable[Step]) -> None:
         """What an earlier run left."""

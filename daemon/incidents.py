@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .engine.core import EngineEvent
+from .engine.news import trouble_told_by
 
 KEPT = 100  # the newest; counters have them all
 
@@ -26,28 +27,22 @@ class Incidents:
 
     def hear(self, event: EngineEvent, node_of: Callable[[int], str]) -> None:
         """Keeps what the engine told, if it is trouble."""
-        match event.kind:
-            case "late":
-                kind, cause, node = "late", *self._why_late(event)
-            case "gap":
-                kind, node = "gap", None
-                cause = f"the machine held the audio thread up: {event.value:.0f} frames passed unplayed"
-            case "stepped_down":
-                kind, node = "stepped_down", None
-                cause = f"the audio thread hogged its core for {event.value:.2f} s and gave up its priority"
-            case "fault":
-                kind, node = "fault", node_of(event.id)
-                cause = f"{node} gave out NaN or infinity and was reset, {event.value:.0f} blocks so far"
-            case _:
-                return
-        told = {"frame": event.frame, "time": self._time_of(event.frame), "kind": kind, "cause": cause, "node": node}
-        self._kept.append(told)
+        node: str | None = None
+        if event.kind == "late":
+            cause, node = self._why_late(event)
+        else:
+            cause = trouble_told_by(event, node_of)
+            node = node_of(event.id) if event.kind == "fault" else None
+        if not cause:
+            return
+        time = self._time_of(event.frame)
+        self._kept.append({"frame": event.frame, "time": time, "kind": event.kind, "cause": cause, "node": node})
 
     def _why_late(self, event: EngineEvent) -> tuple[str, str | None]:
         """It began late, or it took too long; what weighs more is the cause."""
         began_ns, took_ns = event.id, event.value
         if took_ns < self._block_ns and began_ns > took_ns:
-            return f"the machine woke the audio thread {began_ns / 1e6:.2f} ms late", None
+            return f"The machine woke the audio thread {began_ns / 1e6:.2f} ms late.", None
         of = f"{took_ns / 1e6:.2f} ms of the {self._block_ns / 1e6:.2f} ms that it has"
         node = self._costliest()
-        return f"processing took {of}{f'; most of it is {node}' if node else ''}", node or None
+        return f"Processing took {of}{f'; most of it is {node}' if node else ''}.", node or None

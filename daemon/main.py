@@ -4,68 +4,69 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import Protocol, get_args
 
 from tonnetz.rpc.doors.http import PortInUse
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
 
-from .endpoints.endpoint import MediaRoots
+from . import notify
+from .activation import control_socket
+from .caller import Caller
+from .ending import fade_out
 from .engine.core import ClockKind
+from .event_log import log_events
+from .journal import set_up_log
 from .memory_lock import lock_memory
+from .options import SYSTEM_CONFIG, parser
 from .problems import Refusal
+from .reloading import Configuration, media_roots
 from .session import Session
-from .settings import Settings, StorageSettings, file_mode, load_settings, socket_path, storage_folder
-from .startup import begin, load_configured
+from .settings import (
+    DbusSettings,
+    DoorSettings,
+    HttpSettings,
+    Settings,
+    SocketSettings,
+    StorageSettings,
+    file_mode,
+    load_settings,
+    socket_path,
+    storage_folder,
+)
+from .startup import begin, leave, load_configured
 from .storage.store import StorageUnusable
 from .tokens import TokenFile
-from .version import __version__
-
-if TYPE_CHECKING:
-    from tonnetz.rpc.doors.http.door import HttpDoor
+from .watchdog import Watchdog
 
 log = logging.getLogger("tonnetz")
 
-SYSTEM_CONFIG = Path("/etc/tonnetz/tonnetz.yaml")
+OURSELVES = Caller("configuration", "admin", "reload")
 
 
 def main() -> None:
     """The command. Exit status: 0 ended as asked, 1 could not start, 2 wrong usage or configuration."""
-    arguments = _parser().parse_args()
-    logging.basicConfig(
-        level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    arguments = parser().parse_args()
+    if arguments.command or arguments.print_unit:
+        raise SystemExit(_install(arguments))
+    set_up_log(arguments.log_level)
+    path = arguments.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None)
     try:
-        settings = load_settings(arguments.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None))
+        settings = load_settings(path)
         if arguments.check:
             asyncio.run(_check(settings))
             sys.stdout.write(f"{arguments.config or 'the default configuration'} is fine.\n")
             return
-        raise SystemExit(asyncio.run(_serve(settings)))
+        raise SystemExit(asyncio.run(_serve(settings, path)))
     except Refusal as refusal:
         _explain(refusal)
         raise SystemExit(2) from None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tonnetzd",
-        description="Runs a live audio graph that can be edited while it plays.",
-        epilog="Talk to it with the tonnetz command, for example: tonnetz status",
-    )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"configuration (YAML or JSON); {SYSTEM_CONFIG} if that exists"
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="check the configuration and its graph, change nothing, exit 0 or 2"
-    )
-    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
-    parser.add_argument("--version", action="version", version=f"tonnetzd {__version__}")
-    return parser
 
 
 def _explain(refusal: Refusal) -> None:
@@ -74,12 +75,19 @@ def _explain(refusal: Refusal) -> None:
         sys.stderr.write(f"  {problem.where}: {problem.message}\n")
 
 
+def _install(arguments: argparse.Namespace) -> int:
+    from tonnetz.systemd import command
+
+    return command.run(print_unit=arguments.print_unit, user=arguments.user, root=arguments.root)
+
+
 async def _check(settings: Settings) -> None:
     """Makes all that the configuration asks for, and starts nothing."""
     session = _session(settings, "step")
     try:
         await load_configured(session, settings)
-        _http_door(session, settings)
+        if settings.doors.http:
+            _http_door(session, settings, settings.doors.http)
     finally:
         await session.close()
 
@@ -92,78 +100,148 @@ def _session(settings: Settings, clock: str) -> Session:
         clock=kind or "internal",
         pacing="" if kind else clock,
         realtime_priority=settings.engine.realtime_priority,
-        media=MediaRoots(
-            play_roots=tuple(map(Path, settings.media.play_roots)), record_root=Path(settings.media.record_root)
-        ),
+        latency_compensation=settings.engine.latency_compensation,
+        media=media_roots(settings.media),
     )
 
 
-def _http_door(session: Session, settings: Settings) -> HttpDoor | None:
-    """None where there shall be none. Raises a Refusal where it would let anybody in."""
-    if not settings.doors.http:
-        return None
-    from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
-
-    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()))
-    return HttpDoor(session, load_methods(), settings.doors.http, tokens)
-
-
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, path: Path | None) -> int:
     """Runs until told to stop; the exit status."""
-    told_to_stop = _signals()
+    told_to_stop = _told_to_stop()
     if not lock_memory():
         log.info("memory is not locked: that takes CAP_IPC_LOCK, or LimitMEMLOCK=infinity in a unit of systemd")
     session = _session(settings, settings.engine.clock)
-    doors: list[UnixSocketDoor | HttpDoor] = []
-    try:
-        session.devices.watch()
-        await begin(session, settings)
-        if settings.doors.socket:
-            socket = UnixSocketDoor(
-                session,
-                load_methods(),
-                socket_path(settings.doors.socket),
-                mode=file_mode(settings.doors.socket.mode),
-                group=settings.doors.socket.group or None,
-            )
-            await socket.open()
-            doors.append(socket)
-        http = _http_door(session, settings)
-        if http is not None:
-            await http.open()
-            doors.append(http)
-        if settings.autostart:
-            await session.runtime.start()
-        log.info(
-            "ready: %d nodes, %d Hz, blocks of %d",
-            len(session.graph.nodes),
-            session.engine.sample_rate,
-            session.engine.block_frames,
-        )
-        await told_to_stop.wait()
-        log.info("stopping: files are being finished")
-    except (SocketInUse, PortInUse, StorageUnusable) as error:
-        log.error("%s", error)
-        return 1
-    except OSError as error:
-        why = f"{error.filename}: {error.strerror}" if error.filename else error
-        log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
-        return 1
-    finally:
-        session.schedule.close()  # first, or those who wait for its transactions would keep the doors open
-        for door in doors:
-            await door.close()
-        await session.close()
+    session.configuration = Configuration(path, settings, session)
+    with _watched(session), log_events(session.events):  # to the very end: slow disks may take their time
+        try:
+            await _play(session, settings, told_to_stop)
+        except (SocketInUse, PortInUse, StorageUnusable) as error:
+            log.error("%s", error)
+            return 1
+        except OSError as error:
+            why = f"{error.filename}: {error.strerror}" if error.filename else error
+            log.error("can't open the control socket: %s; set doors.socket.path to where the daemon may write", why)
+            return 1
+        finally:
+            await session.close()
     return 0
 
 
-def _signals() -> asyncio.Event:
+async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Event) -> None:
+    """From the stored graph to its end: sounds, answers, and fades out when it is told to."""
+    session.devices.watch()
+    await begin(session, settings)
+    async with contextlib.AsyncExitStack() as doors:
+        if settings.doors.socket:  # first, since it notices another daemon
+            await doors.enter_async_context(_opened(_socket_door(session, settings.doors.socket)))
+        if settings.doors.http:
+            await doors.enter_async_context(_opened(_http_door(session, settings, settings.doors.http)))
+        if settings.autostart:
+            await session.runtime.start()
+        if settings.doors.dbus:  # after the start: a bus that hangs keeps nobody from hearing anything
+            await doors.enter_async_context(_opened(_dbus_door(session, settings.doors, settings.doors.dbus)))
+        with _reloaded_by_signal(session):
+            now = f"{len(session.graph.nodes)} nodes, {session.engine.sample_rate} Hz"
+            log.info("ready: %s, blocks of %d", now, session.engine.block_frames)
+            notify.ready(now)
+            await told_to_stop.wait()
+        log.info("stopping: files are being finished")
+        notify.stopping("Finishing files")
+        session.schedule.close()  # or those who wait for its transactions would keep the doors open
+    await leave(session, settings)
+    await fade_out(session)
+
+
+# ---- Doors -----------------------------------------------------------------------------------------------------------
+
+
+class Door(Protocol):
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@contextlib.asynccontextmanager
+async def _opened(door: Door) -> AsyncIterator[Door]:
+    await door.open()
+    try:
+        yield door
+    finally:
+        await door.close()
+
+
+def _socket_door(session: Session, settings: SocketSettings) -> Door:
+    return UnixSocketDoor(
+        session,
+        load_methods(),
+        socket_path(settings),
+        mode=file_mode(settings.mode),
+        group=settings.group or None,
+        listening=control_socket(),
+    )
+
+
+def _http_door(session: Session, settings: Settings, http: HttpSettings) -> Door:
+    """Raises a Refusal where it would let anybody in."""
+    from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
+
+    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()))
+    return HttpDoor(session, load_methods(), http, tokens)
+
+
+def _dbus_door(session: Session, doors: DoorSettings, settings: DbusSettings) -> Door:
+    from tonnetz.rpc.doors.dbus.door import DbusDoor  # who does without D-Bus does without dbus-next
+
+    group = settings.group or (doors.socket.group if doors.socket else "")
+    return DbusDoor(session, load_methods(), settings.bus, group=group or None)
+
+
+# ---- Signals and the service manager ---------------------------------------------------------------------------------
+
+
+def _told_to_stop() -> asyncio.Event:
     """Set when the process is told to stop. From the first moment on: files are begun before the daemon is ready."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     return told
+
+
+@contextlib.contextmanager
+def _watched(session: Session) -> Iterator[None]:
+    period_s = notify.watchdog_s()
+    watchdog = None if period_s is None else Watchdog(session, period_s)
+    try:
+        yield
+    finally:
+        if watchdog is not None:
+            watchdog.close()
+
+
+@contextlib.contextmanager
+def _reloaded_by_signal(session: Session) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def begin() -> None:
+        task = loop.create_task(_reload(session))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, begin)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+async def _reload(session: Session) -> None:
+    assert session.configuration is not None
+    try:
+        await session.configuration.reload(OURSELVES)
+    except Refusal as refusal:
+        log.error("the configuration is not taken over: %s", refusal.message)
 
 
 if __name__ == "__main__":

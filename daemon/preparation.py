@@ -5,7 +5,7 @@ A transaction is worked out on a `Standing`: the present one, or the one that ch
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,11 @@ from .engine.node_state import Unfit
 from .engine.parts import Order, Part, Settings
 from .engine.scene import Prepared, Scene
 from .entry import Kind
+from .graph.alignment import COMPENSATION, align
 from .graph.config import flatten
 from .graph.edits import AddNode, AnyEdit
 from .graph.model import Graph
-from .graph.plan import Plan, make_plan, pacer
+from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.transaction import Accepted
 from .problems import Problem, Refusal, refuse
@@ -102,10 +103,42 @@ def work_out(session: Session, request: Request, standing: Standing, spare: Sequ
             raise Refusal("unavailable", message) from error
 
 
+def _drains(session: Session, accepted: Accepted, standing: Standing) -> dict[str, Settings]:
+    """The nodes that are to play out what they hold. A sink writes all that it heard anyway, and a source for which
+    nothing is buffered would never end."""
+    drains = {}
+    for name, strategy in accepted.strategies.items():
+        node = standing.graph.nodes[name]
+        spec = session.catalogue[node.type]
+        holds = spec.category == "processor" or (spec.category == "source" and node.type in session.outside_types)
+        if strategy == "drain" and holds:
+            drains[name] = Settings(*flatten(spec, node.config), node.config)
+    return drains
+
+
 def _unfit(draft: Draft, unfit: Unfit) -> Refusal:
     where = f"edits[{draft.accepted.states[unfit.node_id].edit}].state.fields"
     place = f"{where}.{unfit.field}" if unfit.field else where
     return refuse("invalid_config", [Problem("unfit_state", unfit.message, place)])
+
+
+def aligned(session: Session, base: Plan, graph: Graph, previous: Plan) -> Plan:
+    """The plan of a graph with what compensates for latency, if that is wanted and needed."""
+    if base is previous.base:
+        return previous
+    return align(
+        base, lambda node: session.latencies.of(node, graph.nodes[node.id].config), previous, session.compensates
+    )
+
+
+def compensations(plan: Plan, parts: Collection[PlanNode]) -> dict[PlanNode, Settings]:
+    """What those nodes of a plan are set to that compensate for latency and have yet to be made."""
+    found = {}
+    for node in plan.nodes.values() if plan is not plan.base else ():
+        if node.spec is COMPENSATION and node not in parts:
+            config = dict(node.structure)
+            found[node] = Settings(*flatten(node.spec, config), config)
+    return found
 
 
 def draft_of(session: Session, request: Request, standing: Standing) -> Draft:
@@ -163,22 +196,24 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
     graph = accepted.graph
     touched = accepted.touched | accepted.reshaped | anew
     channels = resolve_channels(graph, session.catalogue)
-    plan, problems = make_plan(
-        graph, session.catalogue, channels, draft.generations, standing.scene.plan, touched, anew
-    )
+    before = standing.scene.plan
+    base, problems = make_plan(graph, session.catalogue, channels, draft.generations, before.base, touched, anew)
     if problems:
         raise refuse("invalid_graph", problems)
+    plan = aligned(session, base, graph, before)
     settings = {}
     for node_id in touched:
         node, old = graph.nodes[node_id], standing.graph.nodes.get(node_id)
         if old is None or old.config is not node.config or plan.nodes[node_id] not in standing.scene.parts:
             settings[plan.nodes[node_id]] = Settings(*flatten(session.catalogue[node.type], node.config), node.config)
+    settings.update(compensations(plan, standing.scene.parts))
     fade_frames = session.frames(DEFAULT_FADE_MS if request.fade_ms is None else request.fade_ms)
     order = Order(
         settings,
         fade_frames,
         None if request.fade_ms is None else fade_frames,
         abrupt=frozenset(name for name, strategy in accepted.strategies.items() if strategy == "immediate"),
+        drains=_drains(session, accepted, standing),
         states={name: restored.state for name, restored in accepted.states.items()},
         fresh=frozenset(edit.id for edit in request.edits if isinstance(edit, AddNode) and edit.id is not None),
         pacer=pacer(graph, plan, session.pacing),

@@ -83,9 +83,9 @@ class Runtime:
             if self.state == "stopped":
                 self._wake_outside()
                 self._become("paused")
-            session.schedule.look(blocks * session.engine.block_frames)
             try:
-                await asyncio.to_thread(session.engine.step, blocks, ENDPOINT_PATIENCE_MS)
+                with session.schedule.stepping(blocks * session.engine.block_frames):
+                    await asyncio.to_thread(session.engine.step, blocks, ENDPOINT_PATIENCE_MS)
             except CoreError as error:
                 if not error.is_starved:
                     raise Refusal("unavailable", f"The engine could not be stepped: {error}.") from error

@@ -12,7 +12,8 @@ first block boundary at or after that. Transactions that wait there stand in a r
 
 An edit without a date does not wait for them: they are taken back, it goes ahead, and they are worked out again on what
 it leaves (`aside`). One that is due too soon for that counts as done instead: the edit is worked out on it and takes
-effect in the same block, a moment later than it would have otherwise.
+effect in the same block, a moment later than it would have otherwise. Too soon is also what is due within the blocks
+that are being stepped, as nobody knows how fast they pass.
 
 While the engine stands still, so does its time, and what has a frame waits. A time of day comes all the same: then the
 transaction is applied at the frame that stands, as any edit is.
@@ -22,11 +23,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,20 +38,21 @@ from .keeping import Pending
 from .preparation import Request, Standing, Worked, accept, draft_of, work_out
 from .problems import Problem, Refusal, refuse, suggestion
 from .receipt import Receipt
+from .rfc3339 import nanoseconds
 
 if TYPE_CHECKING:
     from .session import Session
+
+log = logging.getLogger(__name__)
 
 FARTHEST_S = 3600.0  # beyond an hour nobody knows what the graph will look like; a calendar is another program's task
 MOST_WAITING = 256  # a show's cues for an hour; they take a quarter of the engine's queue at most
 LEAD_S = 1.0  # this thread may be held up for nearly so long without any of them being late
 # One that is nearer than this is not taken back: to be worked out again takes some ms, and a busy machine may hold this
 # thread up as long again.
-MARGIN_S = 0.025
+MARGIN_S = 0.05
 MARGIN_TIMES = 4  # of what working out took lately, where that is more
 NEVER = 1 << 62  # a frame that no engine reaches
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(eq=False)
@@ -63,6 +65,7 @@ class Timed:
     frame: int | None
     time_ns: int
     receipt: asyncio.Future[Receipt]
+    since: int = 0  # the revision at which it was asked for
     due: int | None = None  # its frame, once it is known
     late_s: float = 0.0  # behind its time of day when it was handed over
     worked: Worked | None = None  # handed to the engine
@@ -79,6 +82,7 @@ class Schedule:
         self._answering: set[asyncio.Task[None]] = set()
         self._handed: list[Timed] = []  # to the engine, in the order of their frames; each relies on the one before
         self._stepping_to = 0  # the frame up to which blocks are stepped, or were
+        self._is_stepping = False
         self._working_s = 0.0  # what working one out took last
         self._timer: asyncio.TimerHandle | None = None
         self._set_aside = False
@@ -98,10 +102,7 @@ class Schedule:
             message = f"{MOST_WAITING} transactions wait for their time already; cancel some, or ask again later."
             raise refuse("unavailable", [Problem("limit", message, "at", {"limit": MOST_WAITING})])
         self._try(timed)
-        # What will keep it from holding came after now, unless somebody said otherwise.
-        base = self._session.revision if request.base_revision is None else request.base_revision
-        strict = request.strict and request.base_revision is not None
-        timed.request = replace(request, base_revision=base, strict=strict)
+        timed.since = self._session.revision
         timed.id = next(self._numbers)
         timed.receipt.add_done_callback(_retrieve)  # nobody may be listening any more
         self._waiting.append(timed)
@@ -190,6 +191,16 @@ class Schedule:
             self._set_aside = False
             self.look()
 
+    @contextmanager
+    def stepping(self, frames: int) -> Iterator[None]:
+        """While so many frames are stepped: what is due in them is exact, whoever edits meanwhile."""
+        self.look(frames)
+        self._is_stepping = True
+        try:
+            yield
+        finally:
+            self._is_stepping = False
+
     def enter_until(self, commit: int) -> None:
         """The engine told that it adopted this commit: so it did all that were handed over before."""
         while self._handed and self._number(self._handed[0]) <= commit:
@@ -262,13 +273,27 @@ class Schedule:
             session.submit(worked, due)
         except Refusal as refusal:
             if not self._handed:  # else it may hold yet, if one before it does not come to pass
-                self._end(timed, refusal)
+                self._end(timed, self._conflict(timed, refusal))
+            return
+        except Exception:
+            log.exception("transaction %d could not be worked out", timed.id)
+            self._end(timed, Refusal("internal_error", "Internal error"))
             return
         self._working_s = time.perf_counter() - began
         self._waiting.remove(timed)
         self._handed.append(timed)
         timed.worked, timed.due = worked, due
         session.let_begin(worked.prepared.made)
+
+    def _conflict(self, timed: Timed, refusal: Refusal) -> Refusal:
+        """It held when it was asked for: so what keeps it from holding came since."""
+        session = self._session
+        if refusal.name in ("conflict", "unavailable") or session.revision == timed.since:
+            return refusal
+        moved = f"The graph went from revision {timed.since} to {session.revision} meanwhile"
+        message = f"The edits no longer hold. {moved}. {refusal.message}"
+        changes = session.history.describe_since(timed.since, session.catalogue)
+        return Refusal("conflict", message, refusal.problems, revision=session.revision, changes=changes)
 
     def _call_back(self) -> None:
         """Takes back what waits in the engine, the last first. What is too near to be taken back counts as done."""
@@ -282,6 +307,8 @@ class Schedule:
 
     def _is_near(self, timed: Timed) -> bool:
         session = self._session
+        if self._is_stepping:
+            return self._frame(timed) <= self._stepping_to - session.engine.block_frames
         if not self._is_timely:
             return False
         margin_s = max(MARGIN_S, MARGIN_TIMES * self._working_s)
@@ -378,21 +405,6 @@ class Schedule:
     def _number(self, timed: Timed) -> int:
         assert timed.worked is not None
         return timed.worked.prepared.commit.number
-
-
-def nanoseconds(text: str) -> int:
-    """A time in RFC 3339 as ns since 1970. A Refusal where it is none, or does not say how far from UTC it is."""
-    try:
-        moment = datetime.fromisoformat(text.upper())
-        if moment.tzinfo is None:
-            raise ValueError("no offset")
-        return (moment - EPOCH) // timedelta(microseconds=1) * 1000
-    except (ValueError, OverflowError):
-        message = (
-            f"'{text[:60]}' is no time in RFC 3339, such as 2026-05-04T12:00:00.25Z or 2026-05-04T14:00:00+02:00. "
-            "A frame is a number."
-        )
-        raise refuse("invalid_params", [Problem("invalid_value", message, "at")]) from None
 
 
 def _retrieve(receipt: asyncio.Future[Receipt]) -> None:

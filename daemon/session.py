@@ -13,15 +13,19 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .caller import Caller
+from .carried import NOTHING, Carried
 from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
 from .engine.card import Card
-from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent, Ring
+from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent
+from .engine.latency import Latencies
+from .engine.news import trouble_told_by
 from .engine.parts import Order, Outside, Part, Settings
+from .engine.ring import Ring
 from .engine.stage import Stage
 from .entry import Kind
 from .event_names import EventName
@@ -41,14 +45,17 @@ from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import OutsideType, load_catalogue
 from .node_states import States
 from .node_trial import try_node
-from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, draft_of, work_out
+from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, aligned, compensations, draft_of, work_out
 from .presence import Presence
 from .probing.probing import Probing
 from .problems import Refusal
 from .receipt import Receipt
 from .runtime import Runtime
 from .schedule import Schedule
-from .view import state_of, troubles, view
+from .view import node_view, state_of, troubles, view
+
+if TYPE_CHECKING:
+    from .reloading import Configuration
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +77,7 @@ class Session:
         media: MediaRoots | None = None,
         pacing: str = "",
         offline: bool = False,
+        latency_compensation: bool = True,
     ) -> None:
         """`pacing` names the node whose sound card is the clock, "auto": the first that can be, "": none. `offline`: no
         sound card is opened."""
@@ -89,10 +97,13 @@ class Session:
         self._make_card = None if offline else functools.partial(Card, realtime_priority=realtime_priority)
         self.engine = CoreEngine(sample_rate, block_frames, clock, realtime_priority)
         self.stage = Stage(self.engine, self._open_outside)
+        self.latencies = Latencies(sample_rate, block_frames)
+        self.compensates = latency_compensation
         self.schedule = Schedule(self)
         self.states = States(self)
         self.runtime = Runtime(self)
         self.probing = Probing(self)
+        self.configuration: Configuration | None = None  # that can be read again; none for those who made us without
         self.devices = Devices(self)
         self._generations: Mapping[str, int] = {}
         self._to_tell: dict[asyncio.Future[int], Callable[[int], None]] = {}  # what to tell when a change is adopted
@@ -116,6 +127,10 @@ class Session:
     def view(self) -> dict[str, Any]:
         """The graph with what is known of its nodes (daemon/view.py)."""
         return view(self)
+
+    def node_view(self, node_id: str) -> dict[str, Any] | None:
+        """One node as the graph's view has it; None where there is none."""
+        return node_view(self, node_id)
 
     def troubles(self) -> list[dict[str, str]]:
         """The nodes that neither run nor are bypassed on purpose."""
@@ -232,10 +247,10 @@ class Session:
             self._go_on_from(worked)
         self.hear_engine()
 
-    def resume(self, graph: Graph, revision: int) -> None:
-        """Begins with a graph that is right and was stored as this revision."""
+    def resume(self, graph: Graph, revision: int, carried: Carried = NOTHING) -> None:
+        """Begins with a graph that is right and was stored as this revision. Unfit where a state does not fit."""
         self.graph, self.revision = graph, revision
-        self._stage_whole({}, self.frames(DEFAULT_FADE_MS))
+        self._stage_whole({}, self.frames(DEFAULT_FADE_MS), carried)
 
     async def load(
         self,
@@ -337,24 +352,26 @@ class Session:
     def renew_outside(self) -> None:
         """Gives every node with an outside a fresh one: the old ones ended when the engine stopped."""
         generations = dict(self._generations)
-        for node in self.stage.plan.nodes.values():
+        for node in self.stage.plan.base.nodes.values():
             part = self.stage.parts[node]
             if part.outside is not None and part.started:
                 generations[node.id] = generations.get(node.id, 0) + 1
         if generations != self._generations:
             self._stage_whole(generations, fade_frames=0)
 
-    def _stage_whole(self, generations: dict[str, int], fade_frames: int) -> None:
+    def _stage_whole(self, generations: dict[str, int], fade_frames: int, carried: Carried = NOTHING) -> None:
         """Makes all that the graph needs and is not on stage."""
         channels = resolve_channels(self.graph, self.catalogue)
-        plan, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan)
+        base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
+        plan = aligned(self, base, self.graph, self.stage.plan)
         settings = {
             node: Settings(*flatten(node.spec, config), config)
-            for node in plan.nodes.values()
+            for node in base.nodes.values()
             if node not in self.stage.parts
-            for config in (self.graph.nodes[node.id].config,)
+            for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
         }
-        order = Order(settings, fade_frames, ramp_frames=0, pacer=pacer(self.graph, plan, self.pacing))
+        settings.update(compensations(plan, self.stage.parts))
+        order = Order(settings, fade_frames, 0, states=carried.states, pacer=pacer(self.graph, plan, self.pacing))
         with self.schedule.aside():
             self.stage.change_to(plan, order)
             self._generations = generations
@@ -375,31 +392,21 @@ class Session:
 
     def _hear(self, event: EngineEvent) -> None:
         self.runtime.hear(event)
-        match event.kind:
-            case "adopted":
-                self.schedule.enter_until(event.id)
-                tell = self._to_tell.pop(self.stage.adopted(event), None)
-                if tell:
-                    tell(event.frame)
-            case "fault":
-                node_id = self.stage.node_of(event.id)
-                self._log(
-                    f"{node_id} gave out NaN or infinity: muted and reset, {event.value:.0f} blocks so far", event
-                )
-            case "gap":
-                self._log(f"The audio thread was held up: {event.value:.0f} frames of time passed unplayed", event)
-            case "stepped_down":
-                self._log(
-                    "The audio thread hogged its core and gave up its real-time priority until the next start", event
-                )
-
-    def _log(self, message: str, event: EngineEvent) -> None:
-        log.warning("%s (frame %d)", message, event.frame)
-        self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
+        if event.kind == "adopted":
+            self.schedule.enter_until(event.id)
+            tell = self._to_tell.pop(self.stage.adopted(event), None)
+            if tell:
+                tell(event.frame)
+        elif message := trouble_told_by(event, self.stage.node_of):
+            log.warning("%s (frame %d)", message, event.frame)
+            self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
-        """Looks again when the next fade is over. While no blocks run, `Runtime` calls `sweep` itself."""
+        """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:
+        within one it would have to take back timed transactions, faster than blocks are run."""
         if self._sweep_timer or not self.stage.has_fades or self.runtime.state != "running":
+            return
+        if self.engine.clock == "step":
             return
         end = self.stage.next_end
         left = 0.0 if end is None else (end - self.engine.frame) / self.engine.sample_rate
@@ -410,6 +417,7 @@ class Session:
         if self._sweep_timer:
             self._sweep_timer.cancel()
             self._sweep_timer = None
+        self.stage.look_at_drains()
         if not self.stage.is_swept:
             try:
                 with self.schedule.aside():

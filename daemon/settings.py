@@ -32,6 +32,7 @@ class EngineSettings(Section, frozen=True, kw_only=True):
     block_frames: Annotated[int, Meta(ge=16, le=2048)] = 256
     clock: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = "auto"
     realtime_priority: Annotated[int, Meta(ge=0, le=98)] = 70  # SCHED_FIFO; 0: ordinary scheduling
+    latency_compensation: bool = True  # nodes that look ahead are late; `false` leaves all ways as they are
 
 
 class SocketSettings(Section, frozen=True, kw_only=True):
@@ -47,7 +48,8 @@ class HttpSettings(Section, frozen=True, kw_only=True):
 
 
 class DbusSettings(Section, frozen=True, kw_only=True):
-    bus: str = "system"  # system, session or an address
+    bus: str = "system"  # `system`, `session` or an address (`unix:path=…`)
+    group: str = ""  # empty: as at the socket
 
 
 class DoorSettings(Section, frozen=True, kw_only=True):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import msgspec
+
 from .caller import Caller
+from .carried import NOTHING, Carried, read, take, write
+from .engine.node_state import Unfit
 from .graph.mending import mended
 from .graph.model import Graph
 from .session import Session
@@ -33,7 +37,11 @@ async def begin(session: Session, settings: Settings) -> None:
     if restored.graph is None:
         await load_configured(session, settings)
     else:
-        resume(session, restored, restored.graph)
+        carried = NOTHING
+        if settings.storage:
+            folder = Path(storage_folder(settings.storage))
+            carried = read(folder, restored.revision, session.engine.sample_rate)
+        resume(session, restored, restored.graph, carried)
 
 
 async def load_configured(session: Session, settings: Settings) -> None:
@@ -46,7 +54,13 @@ def publish(session: Session, level: str, message: str) -> None:
     session.events.publish("log", {"level": level, "message": message, "frame": session.engine.frame})
 
 
-def resume(session: Session, restored: Restored, stored: Graph) -> None:
+async def leave(session: Session, settings: Settings) -> None:
+    """Keeps for the next run what the nodes have in them, if anything is stored and something plays."""
+    if settings.storage and session.keeping.store is not None and session.runtime.state == "running":
+        write(Path(storage_folder(settings.storage)), await take(session))
+
+
+def resume(session: Session, restored: Restored, stored: Graph, carried: Carried = NOTHING) -> None:
     """Goes on where another run ended."""
     graph, notes = mended(stored, session.catalogue, session.limits)
     revision = restored.revision
@@ -58,4 +72,11 @@ def resume(session: Session, restored: Restored, stored: Graph) -> None:
         store.begin_at(graph, revision)
     log.info("going on with %d nodes at revision %d, as they were stored", len(graph.nodes), revision)
     session.history.remember(restored.entries, restored.steps)
-    session.resume(graph, revision)
+    states = dict(carried.states) if revision == carried.revision else {}
+    while True:
+        try:
+            session.resume(graph, revision, msgspec.structs.replace(carried, states=states))
+            return
+        except Unfit as unfit:  # it was another version's
+            log.info("%s begins empty: %s", unfit.node_id, unfit.message)
+            del states[unfit.node_id]

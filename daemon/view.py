@@ -28,6 +28,12 @@ def view(session: Session) -> dict[str, Any]:
     }
 
 
+def node_view(session: Session, node_id: str) -> dict[str, Any] | None:
+    """One node as `view` has it; None where there is none."""
+    node = session.graph.nodes.get(node_id)
+    return None if node is None else _node(session, node, resolve_channels(session.graph, session.catalogue)[node_id])
+
+
 def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any]:
     spec = session.catalogue[node.type]
     part = session.stage.part(node.id)
@@ -40,6 +46,7 @@ def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any
         "bypass": node.bypass,
         "state": "bypassed" if node.bypass else "running",
         "latency": part.core.latency,
+        "latency_total": _total_latency(session, node),
         "ports": [
             {"name": port.name, "direction": port.direction, "signal": port.signal, "channels": count[port.name]}
             for side, count in (
@@ -55,6 +62,16 @@ def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any
         shown["state_message"] = state.message
         shown["detail"] = dict(state.detail)
     return shown
+
+
+def _total_latency(session: Session, node: Node) -> int:
+    """By how many frames what a node gives out is late; of a bypassed one, what goes around it."""
+    plan = session.stage.plan
+    if not node.bypass:
+        return plan.lateness.get(node.id, 0)
+    onward = session.graph.outgoing.get(node.id, ())
+    sources = (wire.source.id for connection in onward for wire in plan.by_connection.get(connection.id, ()))
+    return max((plan.lateness.get(name, 0) for name in sources), default=0)
 
 
 def troubles(session: Session) -> list[dict[str, str]]:

@@ -93,13 +93,15 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One row of the table."""
+    """One row of the table. `sets` is the part of a node (`label`) that it changes, for doors that show nodes as
+    objects: its `id` says which, and the new value is the parameter of the same name, or what the others tell of it."""
 
     name: str
     role: Role
     mutates: bool
     shell: Shell | None
     http: Route | None
+    sets: str | None
     function: Callable[..., Awaitable[Any]]
     parameters: tuple[Parameter, ...]
     struct: type[msgspec.Struct]
@@ -180,7 +182,14 @@ class MethodTable(dict[str, Method]):
     """Methods by name, in the order they were declared."""
 
     def method(
-        self, name: str, *, role: Role, mutates: bool = False, shell: Shell | None = None, http: Route | None = None
+        self,
+        name: str,
+        *,
+        role: Role,
+        mutates: bool = False,
+        shell: Shell | None = None,
+        http: Route | None = None,
+        sets: str | None = None,
     ) -> Callable[[Function], Function]:
         """Enter the decorated function as `name` (`noun.verb`); `role` is the least one that may call it.
 
@@ -190,7 +199,7 @@ class MethodTable(dict[str, Method]):
         def enter(function: Function) -> Function:
             if name in self:
                 raise TypeError(f"{name} is declared twice")
-            self[name] = declare(function, name, role, mutates, shell, http)
+            self[name] = declare(function, name, role, mutates, shell, http, sets)
             return function
 
         return enter
@@ -218,6 +227,7 @@ def declare(
     mutates: bool,
     shell: Shell | None,
     http: Route | None,
+    sets: str | None = None,
 ) -> Method:
     """A method from its function; TypeError where the declaration would make a poor door."""
 
@@ -264,6 +274,7 @@ def declare(
         mutates=mutates,
         shell=shell,
         http=http,
+        sets=sets,
         function=function,
         parameters=tuple(parameters),
         struct=struct,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +25,14 @@ hypothesis.settings.load_profile("tonnetz")
 def checkout() -> Path:
     """The folder that holds daemon/, rpc/ and csrc/."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose name is short enough for a socket's path."""
+    made = Path(tempfile.mkdtemp(prefix="tn-"))
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="session")

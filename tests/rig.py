@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Ring, Route, catalogue_json
+from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Route, catalogue_json
 from tonnetz.daemon.engine.node_state import restore, state_of
+from tonnetz.daemon.engine.ring import Ring
 from tonnetz.daemon.graph.config import complete, flatten, structure_changed
 from tonnetz.daemon.graph.model import Connection, Graph, Node
 from tonnetz.daemon.graph.node_state import NodeState
@@ -222,6 +223,12 @@ def impulse(frames: int, channels: int = 1, at: int = 0) -> Samples:
     sound = np.zeros((channels, frames), np.float32)
     sound[:, at] = 1.0
     return sound
+
+
+def gently(way: Any) -> NDArray[np.float64]:
+    """How far a glide from rest to rest has come when so much of its time is over, 0 … 1."""
+    passed = np.clip(np.asarray(way, np.float64), 0, 1)
+    return passed**2 * (3 - 2 * passed)
 
 
 # ---- Measures ------------------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def test_a_quick_run_has_all_rows(checkout: Path) -> None:
         figures = [row[key] for key in ("core", "limit", "ratio", "worst_us", "limit_worst_us")]
         assert all(0 < figure < math.inf for figure in figures), row
         assert row["title"] in outcome.stdout
-    assert [row["goal"] for row in results["processing"]] == [10, None, None, 65, 20]
+    assert [row["goal"] for row in results["processing"]] == [10, 150, 200, 65, 20]
 
     assert len(results["edits"]) == 6  # parameters and structure: in the process, and over few and many connections
     for row in results["edits"]:
@@ -80,9 +80,16 @@ def test_a_quick_run_has_all_rows(checkout: Path) -> None:
     for row in results["stored"]:
         assert 0 < row["seconds"] < 100 and row["name"] in outcome.stdout
 
+    assert len(results["clicks"]) > 15
+    for row in results["clicks"]:
+        assert row["residual_db"] < row["limit_db"] and row["worst"] in outcome.stdout, row
+        assert row["met"] or row["reason"], row
+
     assert 0 < results["idle"]["percent"] < 100 * (os.cpu_count() or 1)
-    goals = [row["met"] for rows in ("processing", "edits", "applied") for row in results[rows] if "met" in row]
-    assert len(goals) == 3 + 1 + 2
+    goals = [
+        row["met"] for rows in ("processing", "edits", "applied", "clicks") for row in results[rows] if "met" in row
+    ]
+    assert len(goals) == 5 + 1 + 2 + len(results["clicks"])
     said = outcome.stdout.count("  met") + outcome.stdout.count("  missed")
     assert said == len([*goals, results["idle"]["met"]])
 

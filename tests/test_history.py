@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tonnetz.daemon import undoing
+from tonnetz.daemon import history, undoing
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
@@ -87,6 +87,20 @@ async def test_a_change_of_ones_own_ends_what_can_be_redone_and_others_changes_d
     await apply(made, level("hum", -11))
     with pytest.raises(Refusal, match="nothing that ann undid"):
         await redo(made, ANN)
+
+
+async def test_what_can_be_undone_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "KEPT_STEPS", 6)
+    async with session(tmp_path, DOCUMENT) as made:
+        begin = made.revision
+        for number in range(10):
+            await apply(made, level("hum", -10 - number), by=BOB if number == 0 else ANN)
+        assert made.history.stacks.undoable[ANN.name] == list(range(begin + 5, begin + 11))
+        for _ in range(3):  # each is a step too
+            await undo(made, ANN)
+        assert made.history.stacks.undoable[ANN.name] == []
+        with pytest.raises(Refusal, match="too long ago"):
+            await undo(made, ANN, begin + 4)
 
 
 async def test_each_undoes_their_own(made: Session) -> None:

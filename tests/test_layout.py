@@ -6,6 +6,7 @@ import ast
 import configparser
 import json
 import os
+import platform
 import re
 import runpy
 import subprocess
@@ -18,11 +19,11 @@ from types import ModuleType
 
 import pytest
 
-from tonnetz.daemon.engine.core import catalogue_json
+from tonnetz.daemon.engine.core import build_profile, catalogue_json
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 LONGEST_FILE = 420  # lines; a longer one holds two things
-PACKAGES = {"tonnetz.daemon": CHECKOUT / "daemon", "tonnetz.rpc": CHECKOUT / "rpc"}
+PACKAGES = {f"tonnetz.{name}": CHECKOUT / name for name in ("daemon", "rpc", "systemd")}
 SOURCES = sorted(path for root in PACKAGES.values() for path in root.rglob("*.py"))
 C_SOURCES = sorted(path for folder in ("csrc", "csrc/nodes") for path in (CHECKOUT / folder).glob("*.[ch]"))
 
@@ -232,7 +233,7 @@ def test_packages_are_listed_and_are_folders() -> None:
 
 
 def test_the_import_root_links_to_the_folders() -> None:
-    for name in ("daemon", "rpc"):
+    for name in ("daemon", "rpc", "systemd"):
         link = CHECKOUT / "csrc" / "tonnetz" / name
         assert link.is_symlink() and link.resolve() == CHECKOUT / name
 
@@ -319,6 +320,18 @@ def test_the_linker_gathers_every_node_type() -> None:
         for name in re.findall(r"^TN_NODE_TYPE\((\w+)\)", path.read_text(), re.MULTILINE)
     }
     assert {entry["type"] for entry in json.loads(catalogue_json())} == named
+
+
+@pytest.mark.skipif(
+    build_profile() != "release" or platform.machine() != "x86_64", reason="there is one version of each"
+)
+def test_every_node_type_is_there_for_every_level_of_the_processor(core_recipe: ModuleType) -> None:
+    told = subprocess.run(
+        ["readelf", "-SW", CHECKOUT / "csrc" / "tonnetz" / "_core.abi3.so"], capture_output=True, text=True, check=True
+    ).stdout
+    sizes = dict(re.findall(r" tz_node_types(\w*) +PROGBITS +\w+ \w+ (\w+)", told))
+    assert set(sizes) == {"", *(f"_{level}" for level in core_recipe.LEVELS["x86_64"])}
+    assert len(set(sizes.values())) == 1
 
 
 def test_a_changed_recipe_is_noticed(tmp_path: Path, core_recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

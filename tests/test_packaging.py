@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tonnetz.systemd.units import SYSTEM, USER
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 BUILD = "import sys; from setuptools import build_meta; print(build_meta.build_{kind}(sys.argv[1]))"
@@ -45,7 +47,7 @@ def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def python_files(checkout: Path) -> set[str]:
     """As they are named in a wheel."""
-    sources = [path for name in ("daemon", "rpc") for path in (checkout / name).rglob("*.py")]
+    sources = [path for name in ("daemon", "rpc", "systemd") for path in (checkout / name).rglob("*.py")]
     return {f"tonnetz/{path.relative_to(checkout)}" for path in sources}
 
 
@@ -53,7 +55,9 @@ def test_the_sdist_holds_everything_once(checkout: Path, sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = [member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()]
     assert len(names) == len(set(names))
-    assert not [name for name in names if name.startswith(("csrc/tonnetz/daemon", "csrc/tonnetz/rpc"))]
+    assert not [
+        name for name in names if name.startswith(("csrc/tonnetz/daemon", "csrc/tonnetz/rpc", "csrc/tonnetz/systemd"))
+    ]
     wanted = {name.removeprefix("tonnetz/") for name in python_files(checkout)}
     wanted |= {str(path.relative_to(checkout)) for path in (checkout / "csrc").rglob("*.[ch]")}
     wanted |= {"LICENSE", "README.md", "setup.py", "dev", "csrc/build_core.py", "tests/test_packaging.py"}
@@ -66,6 +70,7 @@ def test_the_wheel_serves_every_python_from_3_11(checkout: Path, wheel: Path) ->
         names = archive.namelist()
     assert len(names) == len(set(names))
     assert "tonnetz/_core.abi3.so" in names and "tonnetz/py.typed" in names
+    assert {f"tonnetz/systemd/{name}" for name in (*SYSTEM, *USER)} <= set(names)
     assert {name for name in names if name.endswith(".py")} == python_files(checkout) | {"tonnetz/__init__.py"}
 
 

@@ -20,7 +20,7 @@ from tonnetz.daemon.engine.stage import Stage
 from tonnetz.daemon.graph.edits import AddNode, AnyEdit, ConfigureNode, Connect, RemoveNode, RenameNode
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
-from tonnetz.daemon.schedule import FARTHEST_S, MOST_WAITING, nanoseconds
+from tonnetz.daemon.schedule import FARTHEST_S, MOST_WAITING
 from tonnetz.daemon.session import Session
 
 from .recordings import Recorders, joined
@@ -164,6 +164,20 @@ async def test_what_no_longer_holds_is_a_conflict_and_changes_nothing(session: S
     assert caught.value.name == "conflict"
     assert [one["revision"] for one in caught.value.data["changes"]] == [2]
     assert (session.graph, session.revision, session.schedule.list()) == (graph, 2, [])
+
+
+async def test_it_means_what_it_would_mean_by_then(session: Session) -> None:
+    """A place in a list is counted in the list as it is by then, as if it were typed then; unless a revision is named."""
+    await now(session, AddNode(id="mix", type="mixer"))
+    louder = ConfigureNode(id="mix", config={"inputs": {"1": {"gain_db": -6.0}}})
+    asked = await ask(session, louder, at=10 * BLOCK)
+    named = await ask(session, louder, at=10 * BLOCK, base_revision=session.revision)
+    await now(session, ConfigureNode(id="mix", config={"inputs": [{}, {}, {"pan": 1.0}]}))
+    await session.runtime.step(20)
+    assert (await asked).frame == 10 * BLOCK
+    with pytest.raises(Refusal) as caught:
+        await named
+    assert caught.value.name == "conflict"
 
 
 async def test_what_holds_only_without_the_one_before_is_not_judged_too_early(session: Session) -> None:
@@ -324,6 +338,22 @@ async def test_a_player_is_ready_at_the_frame_it_comes(session: Session, tmp_pat
     assert np.array_equal(heard[10 * BLOCK :], expected)
 
 
+async def test_while_blocks_are_stepped_an_edit_makes_none_late(session: Session) -> None:
+    """The step runs in a thread of its own: what waits for a block of it may be past by the time that it was taken back."""
+    for turn in range(10):
+        begin = session.engine.frame
+        asked = [await ask(session, gain(-1.0 - number), at=begin + 100 * number) for number in range(1, 40)]
+        step = asyncio.create_task(session.runtime.step(80))
+        edits = 0
+        while not step.done():
+            await now(session, AddNode(id=f"more_{turn}_{edits}", type="gain"))
+            edits += 1
+        await step
+        receipts = [await one for one in asked]
+        assert [one.frame for one in receipts] == [begin - (-100 * number // BLOCK) * BLOCK for number in range(1, 40)]
+        assert not any(one.warnings for one in receipts)
+
+
 async def test_of_what_was_made_ahead_nothing_is_left_behind(session: Session, tmp_path: Path) -> None:
     jingle = AddNode(id="jingle", type="file_player", config={"path": "constant.wav", "channels": 1})
     asked = await ask(session, jingle, at=10 * BLOCK)
@@ -367,9 +397,3 @@ async def test_one_that_is_taken_already_counts_as_done(session: Session, monkey
         session.schedule.cancel(1, CALLER)
     await session.runtime.step(20)
     assert [((await one).revision, (await one).frame) for one in (asked, ahead)] == [(2, 10 * BLOCK), (3, 10 * BLOCK)]
-
-
-def test_times_are_read_as_rfc_3339() -> None:
-    assert nanoseconds("1970-01-01T00:00:01Z") == 1_000_000_000
-    assert nanoseconds("1970-01-01t01:00:00.25+01:00") == 250_000_000
-    assert nanoseconds("1969-12-31 23:59:59.5-00:00") == -500_000_000

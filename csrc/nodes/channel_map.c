@@ -123,7 +123,7 @@ static void init(const struct tz_shape *shape, const double *values, const void 
 	state->rows = shape->output_channels[0];
 	state->columns = shape->input_channels[0];
 	state->gain = (float *)&state->factor[cells(shape)];
-	state->source = (uint32_t *)(state->gain + cells(shape));
+	state->source = (void *)(state->gain + cells(shape));
 	adopt(state, settings, 0);
 }
 

@@ -368,14 +368,14 @@ TZ_INLINE void run(const uint32_t count, const bool glides, const struct tz_memb
 TZ_INLINE void run_pieces(const uint32_t count, const struct tz_member *members, uint32_t frames)
 {
 	for (uint32_t done = 0; done < frames; done += TZ_PIECE) {
-		const uint32_t piece = tz_least(frames - done, TZ_PIECE);
+		const uint32_t part = tz_least(frames - done, TZ_PIECE);
 		bool glides = false;
 		for (uint32_t m = 0; m < count; m++)
 			glides |= ((const struct state *)members[m].state)->glide.left > 0;
 		if (glides)
-			run(count, true, members, done, piece);
+			run(count, true, members, done, part);
 		else
-			run(count, false, members, done, piece);
+			run(count, false, members, done, part);
 	}
 }
 

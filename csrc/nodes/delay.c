@@ -48,6 +48,11 @@ static uint32_t line_length(const struct tz_shape *shape, const double *values)
 	return frames > 0 ? frames : 1;
 }
 
+static uint32_t reach(const struct tz_shape *shape, const double *values)
+{
+	return tz_least(tz_frames(values[TIME_MS], shape->sample_rate), line_length(shape, values));
+}
+
 static size_t settings_size(const struct tz_shape *shape)
 {
 	(void)shape;
@@ -63,7 +68,7 @@ static void prepare(const struct tz_shape *shape, const double *values, void *bl
 {
 	struct settings *settings = block;
 	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
-	settings->time = tz_least(tz_frames(values[TIME_MS], shape->sample_rate), line_length(shape, values));
+	settings->time = reach(shape, values);
 	settings->feedback = (float)values[FEEDBACK];
 	settings->mix = (float)values[MIX];
 }
@@ -207,7 +212,7 @@ TZ_INLINE void plot(const struct state *state, struct course *course, uint32_t f
 		course->mix[frame] = tz_ramp_at(&state->mix, way);
 	}
 	for (uint32_t frame = 0; frame < frames; frame++)
-		course->fade[frame] = state->time.glide.left > 0 ? tz_smooth(tz_way(&state->time.glide, state->time.glide.left - 1 - frame)) : 0.0f;
+		course->fade[frame] = state->time.glide.left > 0 ? tz_way(&state->time.glide, state->time.glide.left - 1 - frame) : 0.0f;
 }
 
 /* Frames that lie in one piece wherever they are read or written; returns how many that were. */
@@ -269,4 +274,5 @@ TN_NODE_TYPE(delay) = {
 	.transfer = transfer,
 	.fields = fields,
 	.restored = restored,
+	.reach = reach,
 };

@@ -1,10 +1,11 @@
 /* [both] Parametric equalizer. A band is one section, or for steep low-pass and high-pass bands a cascade of up to four. */
 #include <string.h>
 
+#include "../band.h"
 #include "../node_type.h"
 #include "../section_lanes.h"
 
-enum { MOST_BANDS = 32, BAND_SECTIONS = 4 };
+enum { MOST_BANDS = 32, BAND_SECTIONS = TZ_BAND_SECTIONS };
 enum { TYPE, FREQUENCY, GAIN_DB, Q, SLOPE, ENABLED, BAND_VALUES }; /* the list comes first, then gain_db */
 
 static const char *const band_types[] = {
@@ -42,10 +43,7 @@ static const struct tz_port ports[] = {
 struct settings {
 	uint32_t own_frames;
 	float factor;
-	struct band_settings {
-		uint32_t sections;
-		struct tz_section section[BAND_SECTIONS]; /* those beyond are flat */
-	} band[];
+	struct tz_band band[];
 };
 
 /* A section's place in the chain. One that is neither wanted nor on its way out does not run and holds no sound. */
@@ -65,7 +63,7 @@ struct state {
 
 static size_t settings_size(const struct tz_shape *shape)
 {
-	return sizeof(struct settings) + shape->list_count * sizeof(struct band_settings);
+	return sizeof(struct settings) + shape->list_count * sizeof(struct tz_band);
 }
 
 static size_t state_size(const struct tz_shape *shape, const double *values)
@@ -77,42 +75,16 @@ static size_t state_size(const struct tz_shape *shape, const double *values)
 
 /* ---- [control] From parameters to sections ---- */
 
-/* A pass band of order n: a first-order section if n is odd, and the pairs of poles, the dull ones before the peaky ones. */
-static void design_pass(enum tz_section_kind kind, double pitch, double q, uint32_t order, struct band_settings *band_settings)
-{
-	uint32_t made = 0;
-	if (order % 2 == 1)
-		band_settings->section[made++] = tz_section_first_order(kind, pitch);
-	for (uint32_t pair = order / 2; pair > 0; pair--)
-		band_settings->section[made++] = tz_section_design(kind, pitch, tz_butterworth_q(order, pair) * q / 0.70710678118654752, 0.0);
-	band_settings->sections = made;
-}
-
-static void design_band(const double *value, double sample_rate, struct band_settings *band_settings)
-{
-	const enum tz_section_kind kind = (enum tz_section_kind)value[TYPE];
-	const double pitch = tz_section_pitch(value[FREQUENCY], sample_rate);
-	const struct tz_section flat = tz_section_make(pitch, 1.0 / value[Q], 1.0, 0.0, 0.0);
-	for (uint32_t n = 0; n < BAND_SECTIONS; n++)
-		band_settings->section[n] = flat;
-	band_settings->sections = 1;
-	if (kind == TZ_LOW_PASS || kind == TZ_HIGH_PASS)
-		design_pass(kind, pitch, value[Q], (uint32_t)(value[SLOPE] / 6.0 + 0.5), band_settings);
-	else
-		band_settings->section[0] = tz_section_design(kind, pitch, value[Q], value[GAIN_DB]);
-	if (value[ENABLED] != 0.0)
-		return;
-	for (uint32_t n = 0; n < band_settings->sections; n++) /* they run on unheard, ready to be heard again */
-		memcpy(&band_settings->section[n].value[TZ_DIRECT], &flat.value[TZ_DIRECT], 3 * sizeof(float));
-}
-
 static void prepare(const struct tz_shape *shape, const double *values, void *block)
 {
 	struct settings *settings = block;
 	settings->own_frames = tz_frames(TZ_OWN_RAMP_MS, shape->sample_rate);
 	settings->factor = (float)tz_factor(values[shape->list_count * BAND_VALUES]);
-	for (uint32_t n = 0; n < shape->list_count; n++)
-		design_band(values + n * BAND_VALUES, shape->sample_rate, &settings->band[n]);
+	for (uint32_t n = 0; n < shape->list_count; n++) {
+		const double *value = values + n * BAND_VALUES;
+		const struct tz_band_wish wish = {(enum tz_section_kind)value[TYPE], value[FREQUENCY], value[GAIN_DB], value[Q], value[SLOPE], value[ENABLED] != 0.0};
+		settings->band[n] = tz_band_design(&wish, shape->sample_rate);
+	}
 }
 
 /* ---- [audio] Moving ---- */
@@ -132,14 +104,14 @@ static void adopt(void *block, const void *new_settings, int32_t ramp_frames)
 {
 	struct state *state = block;
 	const struct settings *settings = new_settings;
-	const float way = tz_smooth(tz_way(&state->glide, state->glide.left));
+	const float way = tz_way(&state->glide, state->glide.left);
 	tz_ramp_to(&state->factor, way, settings->factor);
 	for (uint32_t n = 0; n < state->slots; n++) {
 		struct slot *slot = &state->slot[n];
-		const struct band_settings *band_settings = &settings->band[n / BAND_SECTIONS];
+		const struct tz_band *band = &settings->band[n / BAND_SECTIONS];
 		for (uint32_t value = 0; value < TZ_SECTION_VALUES; value++)
-			tz_ramp_to(&slot->glide.value[value], way, band_settings->section[n % BAND_SECTIONS].value[value]);
-		slot->wanted = n % BAND_SECTIONS < band_settings->sections;
+			tz_ramp_to(&slot->glide.value[value], way, band->section[n % BAND_SECTIONS].value[value]);
+		slot->wanted = n % BAND_SECTIONS < band->sections;
 		slot->running |= slot->wanted;
 	}
 	tz_glide_start(&state->glide, ramp_frames, settings->own_frames);
@@ -229,7 +201,7 @@ TZ_INLINE void run_gliding(struct state *state, const struct tz_member *member, 
 {
 	float way[TZ_PIECE];
 	for (uint32_t frame = 0; frame < frames; frame++)
-		way[frame] = tz_smooth(tz_way(&state->glide, state->glide.left - 1 - frame));
+		way[frame] = tz_way(&state->glide, state->glide.left - 1 - frame);
 	for (uint32_t channel = 0; channel < state->channels; channel++)
 		memcpy(member->out[0][channel] + first, member->in[0][channel] + first, frames * sizeof(float));
 	for (uint32_t n = 0; n < state->slots; n++) {

@@ -331,7 +331,7 @@ TZ_INLINE uint32_t run(struct state *state, const struct tz_member *member, uint
 			if (changing)
 				render(state, from, channel, &course, before);
 			for (uint32_t frame = 0; changing && frame < course.frames; frame++)
-				sound[frame] += (before[frame] - sound[frame]) * tz_smooth(tz_way(&state->wave.glide, state->wave.glide.left - 1 - frame));
+				sound[frame] += (before[frame] - sound[frame]) * tz_way(&state->wave.glide, state->wave.glide.left - 1 - frame);
 			for (uint32_t frame = 0; frame < course.frames; frame++)
 				sound[frame] *= course.level[frame];
 		}

@@ -56,7 +56,7 @@ static tz_status submit(struct scene *scene, uint64_t id, bool connected, bool f
 	}
 	status = tz_commit_set(commit, scene->source, unity, 100);
 	if (status == TZ_OK && fading)
-		status = tz_commit_fade(commit, scene->link, id % 2, (uint32_t)(id % 500));
+		status = tz_commit_fade(commit, scene->link, id % 2, (uint32_t)(id % 500), 0);
 	if (status == TZ_OK)
 		status = tz_engine_submit(scene->engine, commit);
 	if (status != TZ_OK)

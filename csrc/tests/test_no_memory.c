@@ -146,9 +146,9 @@ static tz_status put_acts(struct scene *scene, struct tz_commit *commit)
 	values.values[0] = -6.0;
 	tz_status status = tz_commit_follow(commit, scene->into_successor, scene->into_old);
 	if (status == TZ_OK)
-		status = tz_commit_fade(commit, scene->out_of_successor, true, 300);
+		status = tz_commit_fade(commit, scene->out_of_successor, true, 300, 0);
 	if (status == TZ_OK)
-		status = tz_commit_fade(commit, scene->out_of_old, false, 300);
+		status = tz_commit_fade(commit, scene->out_of_old, false, 300, 0);
 	if (status == TZ_OK)
 		status = tz_commit_transfer(commit, scene->old, scene->successor);
 	for (uint32_t i = 0; i < 2 * ACTS_AT_FIRST && status == TZ_OK; i++) /* so many that room for them is made twice */
@@ -177,7 +177,7 @@ static tz_status submit(struct scene *scene)
 		tz_plan_release(plan);
 		return TZ_NO_MEMORY;
 	}
-	status = first ? tz_commit_fade(commit, scene->into_old, true, 1000) : put_acts(scene, commit);
+	status = first ? tz_commit_fade(commit, scene->into_old, true, 1000, 0) : put_acts(scene, commit);
 	if (status == TZ_OK)
 		status = tz_engine_submit(scene->engine, commit);
 	if (status == TZ_OK)

@@ -293,7 +293,7 @@ static void retune(struct stage *stage)
 			continue;
 		CHECK(tz_commit_set(commit, slot->node, some_values(slot), (int32_t)below(1000) - 1) == TZ_OK);
 		if (slot->wires[0].link)
-			CHECK(tz_commit_fade(commit, slot->wires[0].link, below(2), below(1000)) == TZ_OK);
+			CHECK(tz_commit_fade(commit, slot->wires[0].link, below(2), below(1000), below(1000)) == TZ_OK);
 	}
 	submit(stage, commit);
 }

@@ -46,6 +46,11 @@ class Ring(Protocol):
         """Asked for by the audio thread while the ring was empty, or dropped by it while the ring was full."""
         ...
 
+    def resize(self, frames: int, *, writes: bool) -> bool:
+        """Gives it other memory, of so many frames at least, without losing any; False: there is no memory. Only the
+        endpoint's own thread may; `writes` says on which side of the ring it is."""
+        ...
+
     def write(self, block: Samples) -> int:
         """Puts in what fits of a (channels, n) block; how many frames that was."""
         ...
@@ -107,6 +112,10 @@ class Endpoint(Protocol):
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """The complete new configuration, of which nothing asks for a new endpoint."""
+        ...
+
+    def drain(self) -> None:
+        """Of a player: begins the end, fades what comes next, and lets what the ring holds then be heard."""
         ...
 
     def close(self, length: int | None = None) -> None:

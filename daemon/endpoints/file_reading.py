@@ -27,11 +27,13 @@ from .playhead import Mark, Playhead
 from .rate_converter import RateConverter
 from .threaded import ThreadedEndpoint
 
-READY_S = 1.5  # in the ring when the thread goes to sleep
-REFILL_S = 0.5  # missing when it wakes: a disk that then hangs for a second is not heard
+REFILL = (
+    1 / 3
+)  # of what is kept ready is missing when the thread wakes: the disk may hang for as long as the rest plays
 PIECE_S = 0.1
 QUIET_S = 0.2  # of silence kept in the ring while waiting, so that the sound sets in soon
 RETRY_S = 1.0
+FADE_S = 0.02  # of what is cut short
 WAIT_MS = 1000  # how long one wait for the ring takes at most, where nobody plays from it
 QUIET_WAIT_MS = 100
 
@@ -42,8 +44,7 @@ class FileReading(ThreadedEndpoint):
     def __init__(self, node_id: str, settings: ReadingSettings, surroundings: Surroundings) -> None:
         self._rate = surroundings.sample_rate
         self._piece = round(PIECE_S * self._rate)
-        self._ready = max(round(READY_S * self._rate), 12 * surroundings.block_frames)
-        self._refill = round(REFILL_S / READY_S * self._ready)
+        self._ready = self._frames_ready(settings, surroundings)
         self._quiet = max(round(QUIET_S * self._rate), 4 * surroundings.block_frames)
         super().__init__(node_id, surroundings, self._ready)
         self._settings = settings
@@ -51,11 +52,21 @@ class FileReading(ThreadedEndpoint):
         self._playhead = Playhead(self._rate, self._next_s)
         self._about: dict[str, Any] = {"path": settings.path}
         self._file: AudioFile | None = None
+        self._draining = False
         self._tried: tuple[int, ...] = ()  # the version of the file that was opened last
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Loop and ends change while it plays, for all that is not in the ring yet."""
         self._settings = msgspec.convert(config, ReadingSettings)
+        self.ring.wake()  # it may be another buffer
+
+    def _frames_ready(self, settings: ReadingSettings, surroundings: Surroundings) -> int:
+        """What is kept in the ring."""
+        return max(round(settings.buffer_ms / 1000 * self._rate), 8 * surroundings.block_frames)
+
+    def drain(self) -> None:
+        self._draining = True
+        self.ring.wake()
 
     def close(self, length: int | None = None) -> None:  # noqa: ARG002 - a player waits for nothing
         self.ending.set()
@@ -169,19 +180,43 @@ class FileReading(ThreadedEndpoint):
 
     def _write(self, block: Samples) -> None:
         """Waits until the block has gone into the ring, or the end has begun."""
+        fade = round(FADE_S * self._rate)
         done = 0
         while done < block.shape[1] and not self.ending.is_set():
-            room = self._room(self._ready) or self._room(self._ready, self._refill, WAIT_MS)
+            if self._draining and block.shape[1] - done >= fade:
+                self._write_last(block[:, done : done + fade])
+                return
+            room = self._room(self._ready) or self._room(self._ready, round(REFILL * self._ready), WAIT_MS)
             done += self.ring.write(block[:, done : done + room])
 
+    def _write_last(self, block: Samples) -> None:
+        """Lets a block fade out; it is the end."""
+        way = np.arange(block.shape[1], dtype=np.float32) / np.float32(block.shape[1])
+        faded = block * (np.float32(0.5) + np.float32(0.5) * np.cos(np.float32(np.pi) * way))
+        done = 0
+        while done < faded.shape[1] and not self.ending.is_set():
+            done += self.ring.write(faded[:, done : done + self._room(self.ring.capacity, 1, QUIET_WAIT_MS)])
+        self.ending.set()
+
     def _be_quiet(self) -> None:
+        if self._draining:
+            self.ending.set()
         room = self._room(self._quiet, self._piece, QUIET_WAIT_MS)
         self.ring.write(np.zeros((self.ring.channels, room), np.float32))
 
     def _room(self, level: int, wanted: int = 0, timeout_ms: int = 0) -> int:
         """How many frames fit below `level`, once `wanted` do or the time is up."""
+        self._follow_settings()
+        level = min(level, self._ready)
+        wanted = min(wanted, level)
         beyond = self.ring.capacity - level
         return max(0, self.ring.wait_space(beyond + wanted, timeout_ms) - beyond)
+
+    def _follow_settings(self) -> None:
+        """Another size of the buffer: what is in the ring is played from there, what comes goes into the new one."""
+        ready = self._frames_ready(self._settings, self.surroundings)
+        if ready != self._ready and self.ring.resize(ready, writes=True):
+            self._ready = ready
 
 
 class ChannelMix:

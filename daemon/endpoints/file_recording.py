@@ -2,8 +2,8 @@
 frame between them.
 
 When the disk refuses, what came so far is completed, the node says so, and a new file is tried until one can be
-written; what comes meanwhile is dropped and counted, so that nobody waits. The ring holds four seconds, which a
-slow disk may take.
+written; what comes meanwhile is dropped and counted, so that nobody waits. The ring holds four seconds, unless told
+otherwise, which a slow disk may take.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from .sound_file import CannotEncode, RawFile, SoundFile, create
 from .threaded import ThreadedEndpoint
 from .wav import WavFile
 
-RING_S = 4.0
 PIECE_S = 0.15  # what a process that is killed loses of a WAV file; the fewer pieces, the less it costs
 WAIT_MS = 150  # then what is there is written even so: perhaps no more will come
 RETRY_S = 1.0
@@ -47,6 +46,7 @@ class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True):
     bitrate_kbps: int | None
     segment_s: float  # 0: one file
     retention: float | None  # days; None: keep all
+    buffer_ms: float
 
     @property
     def of_the_file(self) -> tuple[object, ...]:
@@ -60,7 +60,8 @@ class FileRecording(ThreadedEndpoint):
     def __init__(self, node_id: str, settings: RecordingSettings, surroundings: Surroundings) -> None:
         self._rate = surroundings.sample_rate
         self._piece = round(PIECE_S * self._rate)
-        super().__init__(node_id, surroundings, max(round(RING_S * self._rate), 8 * surroundings.block_frames))
+        self._buffer = self._buffer_frames(settings, surroundings)
+        super().__init__(node_id, surroundings, self._buffer)
         self._settings = settings
         self._changes: deque[tuple[int, RecordingSettings]] = deque()  # to come: from which frame of the ring on
         self._names = RecordingPath(settings.path, settings.format, surroundings.media)
@@ -76,6 +77,12 @@ class FileRecording(ThreadedEndpoint):
     def configure(self, config: Mapping[str, Any]) -> None:
         """Holds for all that comes into the ring from now on."""
         self._changes.append((self.ring.written, msgspec.convert(config, RecordingSettings)))
+
+    def _buffer_frames(self, settings: RecordingSettings, surroundings: Surroundings) -> int:
+        return max(round(settings.buffer_ms / 1000 * self._rate), 8 * surroundings.block_frames)
+
+    def drain(self) -> None:
+        self.close()
 
     def close(self, length: int | None = None) -> None:
         with self._lock:
@@ -169,7 +176,15 @@ class FileRecording(ThreadedEndpoint):
             return self.ring.capacity
         return max(0, max(1, round(self._settings.segment_s * self._rate)) - file.frames)
 
+    def _follow_buffer(self) -> None:
+        """Another size of the ring, as soon as it is asked for: what is in it is read to the end first."""
+        newest = self._changes[-1][1] if self._changes else self._settings
+        wanted = self._buffer_frames(newest, self.surroundings)
+        if wanted != self._buffer and self.ring.resize(wanted, writes=False):
+            self._buffer = wanted
+
     def _take_up_changes(self) -> None:
+        self._follow_buffer()
         while self._changes and self._changes[0][0] <= self.ring.taken:
             _, new = self._changes.popleft()
             old, self._settings = self._settings, new

@@ -26,6 +26,7 @@ class ReadingSettings(msgspec.Struct, frozen=True, kw_only=True):
     end_s: float | None
     on_end: Literal["stop", "hold"]
     position_s: float | None
+    buffer_ms: float
 
     @property
     def first_s(self) -> float:

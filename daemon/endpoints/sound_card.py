@@ -105,6 +105,11 @@ class SoundCard:
     def configure(self, config: Mapping[str, Any]) -> None:
         """Nothing of it is the card's: the gain is the core node's, and all else asks for another card."""
 
+    def drain(self) -> None:
+        """One that captures hears no more; what is in the ring plays out."""
+        if self._card is not None:
+            self._card.end(None)
+
     def close(self, length: int | None = None) -> None:
         if self._card is None:
             return

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 
 from tonnetz._core import ffi, lib
 
-from .core import CoreError, Ring, text
+from .core import CoreError, text
+from .ring import Ring
 
 Format = Literal["auto", "s16", "s24_3", "s24_4", "s24_4_left", "s32", "f32"]
 CardState = Literal["starting", "running", "retrying", "ended"]

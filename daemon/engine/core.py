@@ -1,4 +1,4 @@
-"""The compiled core's handles as Python objects: rings, nodes, links, plans, commits and the engine.
+"""The compiled core's handles as Python objects: nodes, links, plans, commits and the engine (and in ring.py rings).
 
 Each handle is released where Python drops it; the core keeps its own references while the audio thread can still see a
 thing. Statuses become `CoreError`. Every call releases the interpreter lock, so calls are few and carry much.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tonnetz._core import ffi, lib
+
+if TYPE_CHECKING:
+    from .ring import Ring
 
 Samples = NDArray[np.float32]  # planar: (channels, frames)
 ClockKind = Literal["internal", "freewheel", "step"]
@@ -65,7 +68,7 @@ def _check(status: int, doing: str) -> None:
         raise CoreError(status, doing)
 
 
-def _made(handle: Any, release: Any, doing: str) -> Any:
+def made(handle: Any, release: Any, doing: str) -> Any:
     if handle == ffi.NULL:
         raise CoreError(lib.TZ_NO_MEMORY, doing)
     return ffi.gc(handle, release)
@@ -86,64 +89,6 @@ def catalogue_json() -> bytes:
     buffer = ffi.new("char[]", size)
     lib.tz_catalogue_json(buffer, size)
     return bytes(ffi.string(buffer))
-
-
-class Ring:
-    """Frames between one thread outside and the audio thread (csrc/ring.h). One writer, one reader, nobody waits on
-    the audio side."""
-
-    def __init__(self, channels: int, frames: int, rate: int = 48_000) -> None:
-        """`rate`: the engine's, in Hz: threads that wait for frames nap by it."""
-        handle = lib.tz_ring_new(channels, frames, rate)
-        self.handle = _made(handle, lib.tz_ring_release, f"a ring of {channels} x {frames}")
-        self.channels = channels
-        self.capacity = 1 << (frames - 1).bit_length()
-
-    def write(self, block: Samples) -> int:
-        """Puts in what fits of a (channels, frames) block of float32; the number of frames taken."""
-        if block.shape[0] != self.channels or block.dtype != np.float32:
-            raise ValueError(f"the ring takes ({self.channels}, n) float32, not {block.shape} {block.dtype}")
-        if block.strides[1] != 4 or block.strides[0] % 4:
-            block = np.ascontiguousarray(block)
-        pointer = ffi.cast("float *", block.ctypes.data)
-        return int(lib.tz_ring_write(self.handle, pointer, max(block.strides[0] // 4, 0), block.shape[1]))
-
-    def read(self, frames: int) -> Samples:
-        """Takes out up to `frames` frames, as (channels, got)."""
-        block = np.empty((self.channels, frames), np.float32)
-        got = lib.tz_ring_read(self.handle, ffi.cast("float *", block.ctypes.data), frames, frames)
-        return block[:, :got]
-
-    def wait_space(self, frames: int, timeout_ms: int) -> int:
-        return int(lib.tz_ring_wait_space(self.handle, frames, timeout_ms))
-
-    def wait_frames(self, frames: int, timeout_ms: int) -> int:
-        return int(lib.tz_ring_wait_frames(self.handle, frames, timeout_ms))
-
-    def close(self) -> None:
-        """No more will come from, or be taken by, the outside: clocks no longer wait for this ring, nothing missing
-        is counted."""
-        lib.tz_ring_close(self.handle)
-
-    def wake(self) -> None:
-        """Ends a wait in another thread; where there is none, the next."""
-        lib.tz_ring_wake(self.handle)
-
-    @property
-    def closed(self) -> bool:
-        return bool(lib.tz_ring_closed(self.handle))
-
-    @property
-    def written(self) -> int:
-        return int(lib.tz_ring_frames_written(self.handle))
-
-    @property
-    def taken(self) -> int:
-        return int(lib.tz_ring_frames_read(self.handle))
-
-    @property
-    def missed(self) -> int:
-        return int(lib.tz_ring_frames_missed(self.handle))
 
 
 class Cost(NamedTuple):
@@ -201,8 +146,12 @@ class CoreNode:
 
     @property
     def late(self) -> bool:
-        """Whether what comes in may come out when a fade is over that began at the same time."""
-        return bool(lib.tz_node_is_late(self.handle)) or self.latency > 0
+        """Whether what comes in may come out when a fade is long over that began at the same time."""
+        return bool(lib.tz_node_is_late(self.handle))
+
+    def reach(self, values: Sequence[float]) -> int:
+        """Frames that sound may spend in it, at these values, before it comes out again."""
+        return int(lib.tz_node_reach(self.handle, ffi.new("double[]", [*values, 0.0])))
 
     @property
     def faults(self) -> int:
@@ -225,8 +174,13 @@ class CoreLink:
     """One connection's fade. Born sounding (gain 1) or silent (gain 0)."""
 
     def __init__(self, sounding: bool) -> None:
-        self.handle = _made(lib.tz_link_new(sounding), lib.tz_link_release, "a link")
+        self.handle = made(lib.tz_link_new(sounding), lib.tz_link_release, "a link")
         self.address = _address(self.handle)
+
+    @property
+    def let_go(self) -> bool:
+        """Whether one that drained fades by itself, or has."""
+        return bool(lib.tz_link_let_go(self.handle))
 
 
 class Route(NamedTuple):
@@ -274,7 +228,7 @@ class CoreCommit:
     def __init__(self, number: int, plan: CorePlan | None) -> None:
         self.number = number
         handle = lib.tz_commit_new(number, plan.handle if plan else ffi.NULL)
-        self.handle = _made(handle, lib.tz_commit_release, "a commit")
+        self.handle = made(handle, lib.tz_commit_release, "a commit")
         if plan:
             ffi.gc(plan.handle, None)  # the commit owns it from here
 
@@ -286,8 +240,9 @@ class CoreCommit:
             "new settings",
         )
 
-    def fade(self, link: CoreLink, sounding: bool, frames: int) -> None:
-        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames), "a fade")
+    def fade(self, link: CoreLink, sounding: bool, frames: int, wait: int = 0) -> None:
+        """A fade that begins after `wait` frames."""
+        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames, wait), "a fade")
 
     def follow(self, link: CoreLink, leader: CoreLink) -> None:
         """A new link begins in the middle of another's fade."""
@@ -296,6 +251,11 @@ class CoreCommit:
     def pace(self, node: CoreNode | None) -> None:
         """The card behind a node becomes the engine's clock; None: the timer."""
         _check(lib.tz_commit_pace(self.handle, node.handle if node else ffi.NULL), "a change of clock")
+
+    def drain(self, link: CoreLink, quiet: int, limit: int, fade: int) -> None:
+        """The link sounds on until it has been inaudible for `quiet` frames, or `limit` have passed; then it fades."""
+        drain = ffi.new("struct tz_drain *", (quiet, limit, fade))
+        _check(lib.tz_commit_drain(self.handle, link.handle, drain), "a link that drains")
 
     def transfer(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` goes over to its successor, as far as the type can use it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tonnetz._core import ffi, lib
 
-from .core import CoreCommit, CoreNode, Samples, _check, _made
+from .core import CoreCommit, CoreNode, Samples, _check, made
 
 
 class Probe:
@@ -40,7 +40,7 @@ class CoreTap(Probe):
 
     def __init__(self, is_input: bool, port: int, channels: int, frames: int) -> None:
         handle = lib.tz_tap_new(is_input, port, channels, frames)
-        self.handle = _made(handle, lib.tz_probe_release, f"a tap of {channels} x {frames}")
+        self.handle = made(handle, lib.tz_probe_release, f"a tap of {channels} x {frames}")
         self.channels = channels
         self.capacity = 1 << (frames - 1).bit_length()
         self._bounds = ffi.new("uint64_t[2]")
@@ -65,7 +65,7 @@ class CoreInjection(Probe):
         planar = np.ascontiguousarray(samples, np.float32)
         channels, frames = planar.shape
         handle = lib.tz_injection_new(port, channels, _floats(planar), frames, fade_frames, block_frames)
-        self.handle = _made(handle, lib.tz_probe_release, f"an injection of {channels} x {frames}")
+        self.handle = made(handle, lib.tz_probe_release, f"an injection of {channels} x {frames}")
 
     def stop(self) -> None:
         """It fades out, from the next block on."""
@@ -92,7 +92,7 @@ class CoreTrace(Probe):
     """A line about each of the next blocks of a node."""
 
     def __init__(self, blocks: int) -> None:
-        self.handle = _made(lib.tz_trace_new(blocks), lib.tz_probe_release, f"a trace of {blocks} blocks")
+        self.handle = made(lib.tz_trace_new(blocks), lib.tz_probe_release, f"a trace of {blocks} blocks")
         self._lines = ffi.new("struct tz_trace_line[]", blocks)
         self._blocks = blocks
 

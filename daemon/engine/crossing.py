@@ -34,7 +34,8 @@ def crossing(plan: Plan, running: Collection[Wire], wires: Collection[Wire]) -> 
     into_old = {wire.target for wire in new} & {wire.source for wire in old}
     into_new = {wire.target for wire in old} & {wire.source for wire in new}
     before_old = {wire.target for wire in within if wire in plan.wires} & {wire.source for wire in old}
-    return Crossing(frozenset(node.id for node in into_old or into_new or before_old))
+    # One that compensates for latency (graph/alignment.py) is made anew with the node that it holds back.
+    return Crossing(frozenset(node.id.partition(".")[0] for node in into_old or into_new or before_old))
 
 
 class Ways:

@@ -23,6 +23,7 @@ class Newcomer(NamedTuple):
     late: bool
     predecessor: PlanNode | None  # whose memory it takes over
     restored: bool = False  # it begins with a memory that was saved
+    empty: int = 0  # so many frames nothing but silence comes out, as its memory has yet to be filled
 
 
 class Fading(NamedTuple):
@@ -47,8 +48,11 @@ def fading(scene: Scene, plan: Plan, newcomers: Mapping[PlanNode, Newcomer]) -> 
     at_once, ending = _successions(plan, leaving, newcomers)
     coming = {wire for wire in scene.restless & plan.wires if not scene.cables[wire].sounding}
     for wire in plan.wires.difference(scene.cables) - at_once:
-        into_new = wire.target in newcomers and not wire.target.is_sink
-        sounds = not newcomers[wire.target].late if into_new else wire.source in fresh
+        newcomer = None if wire.target.is_sink else newcomers.get(wire.target)
+        sounds = wire.source in fresh if newcomer is None else not newcomer.late
+        if newcomer and newcomer.predecessor:
+            before = scene.cables.get(wire._replace(target=newcomer.predecessor))
+            sounds = sounds and (before is None or before.sounding)  # one that was on its way out turns round
         (at_once if sounds else coming).add(wire)
     going = {wire for wire, sounding in leaving.items() if sounding and (wire.target.is_sink or plan.has(wire.target))}
     return Fading(at_once, coming, going, ending)

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ..graph.node_state import NodeState
 from ..graph.plan import PlanNode, Wire
-from .core import CoreLink, CoreNode, Ring
+from .core import CoreLink, CoreNode
+from .ring import Ring
 
 
 class OutsideState(Protocol):
@@ -41,6 +42,9 @@ class Outside(Protocol):
 
     def configure(self, config: Mapping[str, Any]) -> None: ...
 
+    def drain(self) -> None:
+        """Of a player: begin the end, and let what is ready be heard."""
+
     def close(self, length: int | None = None) -> None:
         """Begin the end. `length`: of all that a recorder's ring was given, so many frames belong into the
         recording."""
@@ -66,6 +70,7 @@ class Part:
     outside: Outside | None
     adopted: int | None = None  # the frame of its first block, once known
     started: bool = False
+    reach: int = 0  # of one that drains: for how many frames sound may be in it without being heard
 
     def could_be(self, node: PlanNode, settings: Settings) -> bool:
         """Whether one made for this node would be just like this one, as long as this one has not sounded."""
@@ -78,6 +83,11 @@ class Part:
         if self.outside is not None and not self.started:
             self.started = True
             self.outside.start()
+
+    def drain(self) -> None:
+        """It was removed, and is to play what is ready."""
+        if self.outside is not None:
+            self.outside.drain()
 
     def close(self, end: int) -> None:
         """Its sound is over at frame `end`."""
@@ -95,10 +105,20 @@ class Change:
 
     frame: asyncio.Future[int]
     fade_frames: int = 0
+    wait_frames: int = 0  # before the last of its fades begins
     made: Sequence[Part] = ()
     silenced: Sequence[Part] = ()  # sinks that hear nothing once the fade is over
     gone: Sequence[Part] = ()  # no longer in the plan
+    drained: Sequence[Part] = ()  # begin to play out what they hold
     ends: int | None = field(default=None, init=False)
+
+
+class Drain(NamedTuple):
+    """A link lets go when it has been inaudible for `quiet` frames, or `limit` have passed; then it fades in `fade`."""
+
+    quiet: int
+    limit: int
+    fade: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +129,8 @@ class Cable:
     sounding: bool
     turned_by: Change | None = None
     leader: CoreLink | None = None  # another link, in the middle of whose fade this one begins
+    wait: int = 0  # so many frames later than the change its fade begins
+    drain: Drain | None = None  # it sounds on until the audio thread lets it go
 
     def is_over(self, frame: int) -> bool:
         return self.turned_by is None or (self.turned_by.ends is not None and self.turned_by.ends <= frame)
@@ -122,6 +144,7 @@ class Order:
     fade_frames: int
     ramp_frames: int | None  # None: each type's own
     abrupt: frozenset[str] = frozenset()  # nodes whose wires are cut without a fade
+    drains: Mapping[str, Settings] = field(default_factory=dict)  # nodes that play out, with what they are set to
     # Nodes that begin without a predecessor's state, though there was one of their id.
     fresh: frozenset[str] = frozenset()
     pacer: PlanNode | None = None  # whose card is the engine's clock; None: the timer is

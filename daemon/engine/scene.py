@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ..graph.plan import EMPTY, Plan, PlanNode, Wire
 from .core import CoreCommit
 from .parts import Cable, Cables, Change, Part, Parts
 from .routing import NO_ROUTING, Key, Routing, Row
+
+
+class Draining(Plan):
+    """A plan together with the wires that lead out of nodes which drain beside it."""
+
+    def __init__(self, plan: Plan, wires: frozenset[Wire]) -> None:
+        super().__init__(plan.nodes, plan.by_connection, plan.wires | wires)
+        self.objects = plan.objects | {wire.source for wire in wires}
+
+    def has(self, node: PlanNode) -> bool:
+        return node in self.objects
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +35,22 @@ class Scene:
     restless: frozenset[Wire] = frozenset()  # cables that may be fading, and those that are not in the plan
     routing: Routing = NO_ROUTING
     pacer: PlanNode | None = None  # whose card is the engine's clock; None: the timer is
+    draining: frozenset[Wire] = frozenset()  # out of nodes that are no longer in the plan (draining.py)
+    relays: frozenset[PlanNode] = frozenset()  # of those the ones that were not removed, but rebuilt
+
+    @cached_property
+    def played(self) -> Plan:
+        """The plan, with what drains beside it."""
+        return Draining(self.plan, self.draining) if self.draining else self.plan
 
     def gone(self, after: Scene) -> list[Part]:
         """The parts that are not in the next scene. Sinks end by themselves, when they have heard the last."""
-        left = self.leaving | (self.plan.objects - after.plan.objects)
+        left = self.leaving | (self.played.objects - after.played.objects)
         return [self.parts[node] for node in left if node not in after.parts and not node.is_sink]
 
     def leaves(self, plan: Plan) -> frozenset[Wire]:
         """The wires that will not be in that plan, whether they are in the present one or not."""
-        return (self.plan.wires - plan.wires) | (self.restless - plan.wires)
+        return (self.played.wires - plan.wires) | (self.restless - plan.wires)
 
     @property
     def turning(self) -> set[Change]:
@@ -41,18 +60,41 @@ class Scene:
     def settled(self, frame: int) -> Scene:
         """Without what has faded out by then."""
         cables = {wire: self.cables[wire] for wire in self.restless}
-        over = {wire: Cable(cable.link, cable.sounding) for wire, cable in cables.items() if cable.is_over(frame)}
-        return self.changed(self.plan, {}, over, self.pacer)
+        over = {
+            wire: Cable(cable.link, cable.sounding, drain=cable.drain)
+            for wire, cable in cables.items()
+            if cable.is_over(frame)
+        }
+        return self.changed(self.plan, {}, over, pacer=self.pacer, draining=self.draining, relays=self.relays)
 
-    def changed(self, plan: Plan, made: Parts, turned: Cables, pacer: PlanNode | None) -> Scene:
+    def let_go(self, cables: Cables, draining: frozenset[Wire]) -> Scene:
+        """With cables that have ceased to drain and fade now; `draining`: those that go on. What runs is the same."""
+        after = replace(self, cables={**self.cables, **cables}, draining=draining)
+        return replace(
+            after,
+            leaving=self.leaving | (self.played.objects - after.played.objects),
+            restless=self.restless | (self.draining - draining),
+        )
+
+    def changed(
+        self,
+        plan: Plan,
+        made: Parts,
+        turned: Cables,
+        *,
+        pacer: PlanNode | None,
+        draining: frozenset[Wire] = frozenset(),
+        relays: frozenset[PlanNode] = frozenset(),
+    ) -> Scene:
         """Under another plan, with new parts, and new or renewed cables; without what is not needed then."""
-        leaving = {node for node in self.leaving | (self.plan.objects - plan.objects) if not plan.has(node)}
-        looked_at = {wire: self.cables[wire] for wire in self.restless | self.leaves(plan)} | turned
+        played = Draining(plan, draining) if draining else plan
+        leaving = {node for node in self.leaving | (self.played.objects - played.objects) if not played.has(node)}
+        looked_at = {wire: self.cables[wire] for wire in self.restless | self.leaves(played)} | turned
         gone = leaving - _heard(looked_at, leaving)
         cut = {
             wire
             for wire, cable in looked_at.items()
-            if wire.source in gone or wire.target in gone or not _is_wanted(wire, cable, plan, leaving)
+            if wire.source in gone or wire.target in gone or not _is_wanted(wire, cable, played, leaving)
         }
         parts, cables = {**self.parts, **made}, {**self.cables, **turned}
         rows = {_key(wire, parts): _row(wire, cable, parts) for wire, cable in turned.items() if wire not in cut}
@@ -66,8 +108,10 @@ class Scene:
             del parts[node]
         for wire in cut:
             del cables[wire]
-        restless = {wire for wire, cable in looked_at.items() if cable.turned_by or wire not in plan.wires} - cut
-        return Scene(plan, parts, cables, frozenset(leaving - gone), frozenset(restless), routing, pacer)
+        restless = {wire for wire, cable in looked_at.items() if cable.turned_by or wire not in played.wires} - cut
+        return Scene(
+            plan, parts, cables, frozenset(leaving - gone), frozenset(restless), routing, pacer, draining, relays
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +131,10 @@ def _heard(cables: Mapping[Wire, Cable], leaving: set[PlanNode]) -> set[PlanNode
     heard: set[PlanNode] = set()
     feeds: dict[PlanNode, list[PlanNode]] = {}
     for wire, cable in cables.items():
-        if cable.turned_by:
+        if cable.turned_by and wire.target.is_sink:
+            heard |= {wire.source, wire.target}
+        elif cable.turned_by and wire.target not in leaving:
             heard.add(wire.source)
-            if wire.target.is_sink:
-                heard.add(wire.target)
         if wire.target in leaving:
             feeds.setdefault(wire.target, []).append(wire.source)
     look_at = list(heard)
@@ -117,5 +161,5 @@ def _key(wire: Wire, parts: Mapping[PlanNode, Part]) -> Key:
 
 def _row(wire: Wire, cable: Cable, parts: Mapping[PlanNode, Part]) -> Row:
     source, target = parts[wire.source].core.tag, parts[wire.target].core.tag
-    fading = cable.turned_by is not None or not cable.sounding
+    fading = cable.turned_by is not None or not cable.sounding or cable.drain is not None
     return Row(cable.link, source, wire.source_port, target, wire.target_port, fading)

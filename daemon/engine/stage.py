@@ -9,19 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..graph.plan import Plan, PlanNode, Wire
+from .cabling import newcomers, predecessor, turn
 from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent
 from .core_probes import Probe
 from .crossing import crossing
-from .fading import Newcomer, fading
+from .draining import LIMIT_S, QUIET_S, draining, leading_on, reaches
+from .fading import Newcomer
 from .node_state import restore
-from .parts import Cable, Cables, Change, Order, Outside, Part, Parts, Settings
+from .parts import Cable, Cables, Change, Drain, Order, Outside, Part, Parts, Settings
 from .probes import Probes
-from .scene import Prepared, Scene
+from .scene import Draining, Prepared, Scene
+
+LOOK_S = 0.1  # how often to look whether what drains has been let go
+
+
+class _After(NamedTuple):
+    """What a change of the plan comes to."""
+
+    core_plan: CorePlan
+    scene: Scene
+    turned: Sequence[Cable]  # those whose fade begins or turns round, and new ones
+    drained: Sequence[Cable]  # those that begin to drain
 
 
 class Stage:
@@ -78,27 +91,29 @@ class Stage:
         try:
             for node in sorted(plan.objects.difference(scene.parts), key=lambda node: node.id):
                 made[node] = self._make(node, order)
-            turned = _turn(scene, plan, order, made, change)
-            after = scene.changed(plan, made, turned, order.pacer)
-            commit = CoreCommit(next(self._numbers), self._build_first(scene, after))
+            after = self._rewire(plan, order, scene, made, change)
+            commit = CoreCommit(next(self._numbers), after.core_plan)
             _set_values(commit, order, scene)
             carried = _transfer(commit, order, scene, made)
             self.probes.follow(commit, made.values())
-            if after.pacer is not scene.pacer:
-                commit.pace(after.parts[after.pacer].core if after.pacer else None)
-            for cable in turned.values():
+            if order.pacer is not scene.pacer:
+                commit.pace(after.scene.parts[order.pacer].core if order.pacer else None)
+            for cable in after.turned:
                 if cable.leader:
                     commit.follow(cable.link, cable.leader)
                 if cable.turned_by is change or not cable.leader:
-                    commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0)
+                    commit.fade(cable.link, cable.sounding, order.fade_frames if cable.turned_by else 0, cable.wait)
+            for cable in after.drained:
+                if cable.drain:
+                    commit.drain(cable.link, *cable.drain)
         except BaseException:
             self.close(part for part in made.values() if not _is_spare(part, order))
             raise
         change.made = list(made.values())
         change.silenced = [scene.parts[node] for node in scene.plan.objects - plan.objects if node.is_sink]
-        change.gone = scene.gone(after)
+        change.gone = scene.gone(after.scene)
         self.close(part for part in order.spare if not any(part.core is other.core for other in change.made))
-        return Prepared(commit, change, after, change.made, carried)
+        return Prepared(commit, change, after.scene, change.made, carried)
 
     def submit(self, prepared: Prepared, due: int = 0) -> None:
         """Hands a change to the engine: to be adopted at the next block boundary, or at the first at or after frame
@@ -207,15 +222,65 @@ class Stage:
             raise
         return change.frame
 
-    def _build_first(self, scene: Scene, after: Scene) -> CorePlan:
-        """The plan with all that fades."""
-        try:
-            return self._build(after)
-        except CoreError as error:
-            if not error.is_loop:
-                raise
-            heard = after.plan.wires | (scene.cables.keys() & after.cables.keys())
-            raise crossing(after.plan, scene.cables, heard) from error
+    def _rewire(self, plan: Plan, order: Order, scene: Scene, made: Parts, change: Change) -> _After:
+        """What becomes of the wires, and the core's plan with all that fades and drains."""
+        arrived = newcomers(scene, order, made)
+        leaving = {scene.plan.nodes[name] for name in order.drains} - plan.objects
+        drains, relays = self._drains(plan, scene, leaving, arrived)
+        while True:
+            played = Draining(plan, frozenset(drains)) if drains else plan
+            turned = turn(scene, played, order, arrived, change)
+            drained = self._drain(scene, order, drains, leaving)
+            after = scene.changed(
+                plan, made, {**turned, **drained}, pacer=order.pacer, draining=frozenset(drains), relays=relays
+            )
+            try:
+                core_plan = self._build(after)
+            except CoreError as error:
+                if not error.is_loop:
+                    raise
+                if drains:  # what drains crosses what comes: then it fades instead
+                    drains, relays = {}, frozenset()
+                    continue
+                heard = plan.wires | (scene.cables.keys() & after.cables.keys())
+                raise crossing(plan, scene.cables, heard) from error
+            change.drained = [scene.parts[node] for node in leaving if played.has(node)]
+            heirs = {wire: cable for wire, cable in drained.items() if wire not in scene.cables}
+            begun = [cable for wire, cable in drained.items() if scene.cables[drains[wire]].drain is None]
+            return _After(core_plan, after, [*{**turned, **heirs}.values()], begun)
+
+    def _drains(
+        self, plan: Plan, scene: Scene, leaving: Collection[PlanNode], arrived: Mapping[PlanNode, Newcomer]
+    ) -> tuple[dict[Wire, Wire], frozenset[PlanNode]]:
+        """What is to drain (draining.py); hardly ever anything, and only then is everything looked at."""
+        if not scene.draining and not leaving:
+            return {}, frozenset()
+        running = {wire: cable.sounding for wire, cable in scene.cables.items()}
+        return draining(plan, running, scene.draining, scene.relays, leaving, arrived)
+
+    def _drain(
+        self, scene: Scene, order: Order, drains: Mapping[Wire, Wire], leaving: Collection[PlanNode]
+    ) -> dict[Wire, Cable]:
+        """The cables that begin to drain, and those that go on doing so into a successor."""
+        for node in leaving:
+            part = scene.parts[node]
+            part.reach = part.core.reach(order.drains[node.id].values)
+            if part.outside is not None:
+                part.reach = part.outside.ring.capacity
+        sources = {wire.source for wire in drains}
+        reach = reaches(drains, {node: max((part := scene.parts[node]).reach, part.core.latency) for node in sources})
+        cables = {}
+        for wire, origin in drains.items():
+            cable = scene.cables[origin]
+            quiet, limit = (round(seconds * self.engine.sample_rate) for seconds in (QUIET_S, LIMIT_S))
+            quiet += reach[wire.source]
+            begins = cable.drain is None and wire.target not in sources
+            drain = Drain(quiet, quiet + limit, order.fade_frames) if begins else cable.drain
+            if wire not in scene.cables:
+                cables[wire] = Cable(CoreLink(True), True, cable.turned_by, cable.link, drain=drain)
+            elif begins:
+                cables[wire] = replace(cable, leader=None, drain=drain)
+        return cables
 
     def _build(self, scene: Scene) -> CorePlan:
         return CorePlan.of_arrays(scene.routing.handles, scene.routing.routes, self.engine.block_frames)
@@ -228,11 +293,14 @@ class Stage:
         Gives back the future that `change_to` gave.
         """
         change = self._changes.pop(event.id)
-        change.ends = event.frame + change.fade_frames
+        fade_ends = event.frame + change.fade_frames
+        change.ends = fade_ends + change.wait_frames
         for part in change.made:
             part.adopted = event.frame
+        for part in change.drained:
+            part.drain()
         for part in (*change.silenced, *change.gone):
-            part.close(change.ends)
+            part.close(fade_ends)
             if part.outside is not None:
                 self._ending.append(part.outside)
         self._ending = [outside for outside in self._ending if not outside.join(0)]
@@ -242,11 +310,27 @@ class Stage:
     @property
     def next_end(self) -> int | None:
         """The frame at which the next fade is over. None: none is under way."""
-        return min((change.ends for change in self.scene.turning if change.ends is not None), default=None)
+        ends = {change.ends for change in self.scene.turning if change.ends is not None}
+        if self.scene.draining:  # nobody tells when that is over
+            ends.add(self.engine.frame + round(LOOK_S * self.engine.sample_rate))
+        return min(ends, default=None)
 
     @property
     def has_fades(self) -> bool:
-        return bool(self.scene.turning)
+        return bool(self.scene.draining or self.scene.turning)
+
+    def look_at_drains(self) -> None:
+        """Notes which links the audio thread has let go: they fade like others."""
+        scene = self.scene
+        fading: Cables = {}
+        for wire in scene.draining:
+            cable = scene.cables[wire]
+            if cable.drain is not None and cable.link.let_go:
+                change = Change(asyncio.get_running_loop().create_future())
+                change.ends = self.engine.frame + cable.drain.fade
+                fading[wire] = Cable(cable.link, False, change)
+        if fading:
+            self.scene = scene.let_go(fading, leading_on(scene.draining - fading.keys(), scene.plan))
 
     @property
     def is_swept(self) -> bool:
@@ -283,45 +367,8 @@ def _transfer(commit: CoreCommit, order: Order, scene: Scene, made: Parts) -> di
         before = scene.plan.nodes.get(node.id)
         if before is None or (part.outside and before.spec is node.spec):
             continue  # a player or recorder that begins anew has nothing to hand over
-        predecessor = _predecessor(node, order, scene, part)
-        if predecessor is not None:
-            commit.transfer(predecessor.core, part.core)
-        carried[node.id] = predecessor is not None or node.id in order.states
+        heir_of = predecessor(node, order, scene, part)
+        if heir_of is not None:
+            commit.transfer(heir_of.core, part.core)
+        carried[node.id] = heir_of is not None or node.id in order.states
     return carried
-
-
-def _predecessor(node: PlanNode, order: Order, scene: Scene, part: Part) -> Part | None:
-    """The part whose state a new one takes over."""
-    before = scene.plan.nodes.get(node.id)
-    begins_anew = node.id in order.fresh or node.id in order.states
-    fits = before is not None and before.spec is node.spec and not begins_anew and part.core.transfers
-    return scene.parts[before] if before is not None and fits else None
-
-
-def _turn(scene: Scene, plan: Plan, order: Order, made: Parts, change: Change) -> Cables:
-    """The cables whose fade begins or turns round with this change, and new ones that sound at once."""
-    newcomers = {}
-    for node, part in made.items():
-        before = _predecessor(node, order, scene, part)
-        newcomers[node] = Newcomer(part.core.late, before.plan_node if before else None, node.id in order.states)
-    at_once, coming, going, ending = fading(scene, plan, newcomers)
-    turned = {wire: _new_cable(scene, wire, True, newcomers) for wire in at_once}
-    for wire in coming | going | ending:
-        old = scene.cables.get(wire)
-        cable = Cable(old.link, old.sounding) if old else _new_cable(scene, wire, wire in ending, newcomers)
-        abrupt = order.fade_frames == 0 or bool({wire.source.id, wire.target.id} & order.abrupt)
-        if cable.leader and not cable.sounding and wire in ending:
-            turned[wire] = cable  # on its way out already
-        else:
-            turned[wire] = replace(cable, sounding=wire in coming, turned_by=None if abrupt else change)
-    return turned
-
-
-def _new_cable(scene: Scene, wire: Wire, sounding: bool, newcomers: Mapping[PlanNode, Newcomer]) -> Cable:
-    """Into a successor it begins where the one into its predecessor is, if that is in the middle of a fade."""
-    newcomer = newcomers.get(wire.target)
-    if newcomer and newcomer.predecessor:
-        leader = scene.cables.get(wire._replace(target=newcomer.predecessor))
-        if leader and leader.turned_by:
-            return Cable(CoreLink(leader.sounding), leader.sounding, leader.turned_by, leader.link)
-    return Cable(CoreLink(sounding), sounding)

@@ -7,9 +7,8 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from .edits import AnyEdit, Connect, Wiring
+from .edits import AnyEdit, Connect, Wiring, addition
 from .model import CANVAS, Connection, Graph, Node, Position
-from .verbs import addition
 
 
 def part_of(graph: Graph, node_ids: Collection[str]) -> Graph:

@@ -32,6 +32,7 @@ from .edits import (
     RenameNode,
     ReplaceNode,
     TypeName,
+    addition,
 )
 from .findings import Enough, Findings, told
 from .model import NAME_MAXIMUM, Connection, Graph, Node, Position
@@ -40,13 +41,12 @@ from .ports import ports
 from .rewiring import misfits
 from .rules import Limits, check, refusal, unknown_node, unknown_type
 from .spec import Catalogue
-from .verbs import addition
 from .wording import flaw_in_text, shortened, spoken
 
 VERSION = 1
 KEYS = ("version", "name", "nodes", "connections")
 PASSED_OVER = frozenset({"revision"})
-PASSED_OVER_IN_NODES = frozenset({"state", "state_message", "detail", "ports", "latency"})
+PASSED_OVER_IN_NODES = frozenset({"state", "state_message", "detail", "ports", "latency", "latency_total"})
 
 
 class PlainPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

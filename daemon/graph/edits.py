@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Position
+from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Node, Position
 
 NodeId = Annotated[str, Meta(pattern=NODE_ID_PATTERN, description="node id")]
 PortName = Annotated[
@@ -20,7 +20,7 @@ PortName = Annotated[
 TypeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="node type")]
 Label = Annotated[str, Meta(max_length=LABEL_MAXIMUM)]
 GraphName = Annotated[str, Meta(max_length=NAME_MAXIMUM)]
-Strategy = Literal["fade", "immediate", "bridge"]
+Strategy = Literal["fade", "immediate", "drain", "bridge"]
 Wiring = Literal["inside", "inputs", "all"]  # of copies; copying.py says what each means
 Coordinate = Annotated[float, Meta(ge=-CANVAS, le=CANVAS)]  # bounded, so that NaN and infinity are refused
 
@@ -42,7 +42,7 @@ class AddNode(Edit, frozen=True, tag="add_node"):
 
 
 class RemoveNode(Edit, frozen=True, tag="remove_node"):
-    """Remove a node and its connections. `bridge` joins what fed it to what it fed."""
+    """Remove a node and its connections. `drain` lets it play out; `bridge` joins what fed it to what it fed."""
 
     id: NodeId
     strategy: Strategy = "fade"
@@ -120,3 +120,15 @@ AnyEdit = (
     | BypassNode
     | RenameGraph
 )
+
+
+def addition(node: Node) -> AddNode:
+    """The edit that adds this node, as it is."""
+    return AddNode(
+        id=node.id,
+        type=node.type,
+        config=dict(node.config),
+        label=node.label,
+        position=node.position,
+        bypass=node.bypass,
+    )

@@ -34,7 +34,7 @@ WANTED = {
     "cell": "float32, float64, uint32 or uint64",
     "shape": "two counts, [rows, columns]",
     "data": "cells in base64",
-    "strategy": "fade, immediate or bridge",
+    "strategy": "fade, immediate, drain or bridge",
     "x": COORDINATE,
     "y": COORDINATE,
 }

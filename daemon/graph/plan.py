@@ -8,7 +8,7 @@ lives on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
@@ -71,12 +71,17 @@ class Plan:
         nodes: Mapping[str, PlanNode],
         by_connection: Mapping[str, tuple[Wire, ...]],
         wires: frozenset[Wire],
+        *,
+        around: bool = False,
     ) -> None:
-        """`wires`: all those of `by_connection`."""
+        """`wires`: all those of `by_connection`. `around`: some lead around bypassed nodes."""
         self.nodes = nodes
         self.by_connection = by_connection
         self.objects = frozenset(nodes.values())
         self.wires = wires
+        self.around = around
+        self.base: Plan = self  # the plan without what compensates for latency (alignment.py)
+        self.lateness: Mapping[str, int] = {}  # per node by how many frames its outputs are late, if any is
 
     def has(self, node: PlanNode) -> bool:
         """Whether this very object is in the plan."""
@@ -89,6 +94,12 @@ class Plan:
 
 
 EMPTY = Plan({}, {}, frozenset())
+
+
+def _each_way(wires: Iterable[Wire]) -> frozenset[Wire]:
+    """Where several connections lead from one output to one input, around bypassed nodes: each is another way."""
+    ways = Counter(wire._replace(way=0) for wire in wires)
+    return frozenset(wire._replace(way=way) for wire, count in ways.items() for way in range(count))
 
 
 def _counts(channels: NodeChannels) -> str:
@@ -123,7 +134,13 @@ def make_plan(
     by_connection, changed = _updated(previous.by_connection, graph.connections, found)
     if nodes is previous.nodes and by_connection is previous.by_connection:
         return previous, wiring.problems
-    return Plan(nodes, by_connection, _wires(graph, previous, by_connection, changed)), wiring.problems
+    if around := any(node.bypass for node in graph.nodes.values()):
+        wires = _each_way(chain.from_iterable(by_connection.values()))
+    elif previous.around:
+        wires = frozenset(chain.from_iterable(by_connection.values()))
+    else:
+        wires = _wires(graph, previous, by_connection, changed)
+    return Plan(nodes, by_connection, wires, around=around), wiring.problems
 
 
 def _updated(

@@ -46,6 +46,7 @@ def joints(
     if found is None:
         return None
     through, main_out = found
-    fed = [after.target for after in outgoing if after.source_port == main_out]
-    sources = [before.source for before in incoming if before.target_port in through]
+    # Without what it feeds itself: such a loop, not yet refused, ends with the node.
+    fed = [after.target for after in outgoing if after.source_port == main_out and after.target_node != node.id]
+    sources = [before.source for before in incoming if before.target_port in through and before.source_node != node.id]
     return [Connection(source, target) for source in dict.fromkeys(sources) for target in fed]

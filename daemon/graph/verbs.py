@@ -29,6 +29,7 @@ from .edits import (
     RenameNode,
     ReplaceNode,
     Strategy,
+    addition,
 )
 from .findings import Findings
 from .model import CANVAS, LABEL_MAXIMUM, NAME_MAXIMUM, NODE_ID_PATTERN, Connection, Graph, Node, Position
@@ -396,18 +397,6 @@ class Work:
             message = f"There is no connection '{word}'.{suggestion(word, dict.fromkeys(known[:SUGGEST_AMONG]))}"
             self.problem("unknown_connection", message, "id" if edit.id is not None else "source")
         return name, []
-
-
-def addition(node: Node) -> AddNode:
-    """The edit that adds this node, as it is."""
-    return AddNode(
-        id=node.id,
-        type=node.type,
-        config=dict(node.config),
-        label=node.label,
-        position=node.position,
-        bypass=node.bypass,
-    )
 
 
 _VERBS: Mapping[type, Callable[[Work, Any], Done]] = {

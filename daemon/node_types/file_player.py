@@ -103,6 +103,20 @@ SPEC = NodeSpec(
             ),
         ),
         ParameterSpec(
+            name="buffer_ms",
+            kind="float",
+            unit="ms",
+            default=1500.0,
+            minimum=100,
+            maximum=30000,
+            log_scale=True,
+            core=False,
+            help=(
+                "How far it reads ahead: so long the disk may take, and so much is in memory. "
+                "A change while it plays loses no frame; what has been read is played first."
+            ),
+        ),
+        ParameterSpec(
             name="channels",
             kind="int",
             default=2,

@@ -94,6 +94,20 @@ SPEC = NodeSpec(
             ),
         ),
         ParameterSpec(
+            name="buffer_ms",
+            kind="float",
+            unit="ms",
+            default=4000.0,
+            minimum=200,
+            maximum=60000,
+            log_scale=True,
+            core=False,
+            help=(
+                "How much it may fall behind: so long the disk may take before frames are lost. "
+                "A change while it records loses none."
+            ),
+        ),
+        ParameterSpec(
             name="channels",
             kind="int",
             default=2,

@@ -18,6 +18,13 @@ FILE = "tonnetz.db"
 BESIDE = ("", "-wal", "-shm")  # what SQLite keeps beside the file, by their suffix
 BUSY_S = 5.0  # how long a writer waits for somebody who looks into the file with another program
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DISK = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+)
 
 
 class TooNew(Exception):
@@ -80,6 +87,12 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, Damaged) or (isinstance(code, int) and code & 0xFF in _DAMAGE)
 
 
+def is_the_disks(error: BaseException) -> bool:
+    """Whether the disk does not take, or give, what it will perhaps take later."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, OSError) or (isinstance(code, int) and code & 0xFF in _DISK)
+
+
 def set_aside(folder: Path) -> Path:
     """Moves a damaged database out of the way, into a folder of its own, which is given back."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
@@ -91,6 +104,15 @@ def set_aside(folder: Path) -> Path:
         with contextlib.suppress(FileNotFoundError):
             os.rename(folder / f"{FILE}{suffix}", aside / f"{FILE}{suffix}")
     return aside
+
+
+def open_without_writing(folder: Path) -> sqlite3.Connection:
+    """A database on a disk that takes nothing now, to read from. The index of its log is kept in memory: there may be
+    no room for its file. Nobody else may use the database meanwhile. Raises sqlite3.Error."""
+    uri = f"{(folder / FILE).absolute().as_uri()}?mode=rw"  # not made where there is none
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    return connection
 
 
 def open_to_read(folder: Path) -> sqlite3.Connection:

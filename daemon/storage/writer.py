@@ -7,6 +7,7 @@ records that were handed over before their giver heard of that (an older `epoch`
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -21,7 +22,18 @@ from typing import Any, Protocol
 from ..entry import Entry
 from ..graph.model import Graph
 from . import journal
-from .database import Durability, TooNew, is_damage, open_database, set_aside, transaction, words
+from .database import (
+    Damaged,
+    Durability,
+    TooNew,
+    is_damage,
+    is_the_disks,
+    open_database,
+    open_without_writing,
+    set_aside,
+    transaction,
+    words,
+)
 from .journal import Forms
 from .restoring import Restored, restore, salvage
 
@@ -160,9 +172,12 @@ class Writer(threading.Thread):
         try:
             restored = self._begin()
         except Exception as error:
-            if not is_damage(error):
+            if is_damage(error):
+                restored = self._begin_anew(words(error))
+            elif is_the_disks(error):
+                restored = self._begin_without_writing(error)
+            else:
                 raise
-            restored = self._begin_anew(words(error))
         self._latest = (restored.revision, restored.graph or Graph())
         return restored
 
@@ -175,6 +190,18 @@ class Writer(threading.Thread):
         self._since_graph = journal.since_graph(self._connection)
         if self._forms.secrets.known:
             self._forms.secrets.forget(journal.references(self._connection))
+        return restored
+
+    def _begin_without_writing(self, error: BaseException) -> Restored:
+        """The disk takes nothing, but what it holds can be played. Raises the error where not even that is so."""
+        self._drop_connection()
+        try:
+            with contextlib.closing(open_without_writing(self._folder)) as connection:
+                restored = restore(connection, self._forms)
+        except (sqlite3.Error, Damaged):
+            raise error from None
+        self._trouble = words(error)
+        self._listener.troubled(self._trouble)
         return restored
 
     def _note_run(self, revision: int) -> None:
@@ -278,6 +305,8 @@ class Writer(threading.Thread):
             act()
 
     def _write(self, records: Sequence[Record]) -> None:
+        if not self._run:  # it began on a disk that took nothing
+            self._note_run(self._latest[0])
         rows = [(record.entry, self._forms.written(record.entry)) for record in records]
         self._forms.secrets.save()
         with transaction(self._database):

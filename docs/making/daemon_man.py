@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from tonnetz.daemon.main import SYSTEM_CONFIG, _parser
+from tonnetz.daemon.options import SYSTEM_CONFIG, parser
 
-from .roff import head, item, joined, paragraphs, section
+from .roff import head, item, joined, paragraphs, section, subsection
 
 DESCRIPTION = """\
 `tonnetzd` runs a live audio graph and listens on a Unix socket for those who look at it and change it: the `tonnetz`
-command, and every program that speaks JSON-RPC. It stays in the foreground and writes its log to standard error.
+command, and every program that speaks JSON-RPC; and on a message bus as `org.tonnetz.Tonnetz1`. It stays in the
+foreground and writes its log to standard error, or with fields into the journal where that is what standard error is.
+
+As a service of systemd it says when it is ready, feeds a watchdog while audio thread and event loop both make progress,
+takes its socket from a socket unit, and reads secrets from the service's credentials. `install-units` sets all that up.
 
 Without a configuration it starts with an empty graph. What can be configured says *tonnetz.yaml*(5).
 
@@ -18,7 +22,20 @@ The audio thread asks for real-time scheduling. Where the system does not allow 
 `tonnetz call runtime.performance` tells which it is.
 """
 SIGNALS = (
-    ("`SIGTERM`, `SIGINT`", "Ends the daemon: requests under way are answered, every file being written is completed."),
+    (
+        "`SIGTERM`, `SIGINT`",
+        (
+            "Ends the daemon: requests under way are answered, what sounds fades out, every file being written is "
+            "completed."
+        ),
+    ),
+    (
+        "`SIGHUP`",
+        (
+            "Reads the configuration again, as `tonnetz call system.reload` does: what can change while sound plays is "
+            "taken over, the rest is named in the log. A file with a mistake changes nothing."
+        ),
+    ),
 )
 EXIT = (
     ("0", "Ended as asked, or the configuration is fine (`--check`)."),
@@ -27,6 +44,14 @@ EXIT = (
 )
 ENVIRONMENT = (
     ("`TONNETZ_SOCKET`", "Where the control socket goes, unless the configuration says."),
+    (
+        "`NOTIFY_SOCKET`, `WATCHDOG_USEC`, `LISTEN_FDS`, `CREDENTIALS_DIRECTORY`, `JOURNAL_STREAM`",
+        "What a service manager gives: see *sd_notify*(3), *sd_listen_fds*(3), *systemd.exec*(5).",
+    ),
+    (
+        "`DBUS_SYSTEM_BUS_ADDRESS`, `DBUS_SESSION_BUS_ADDRESS`",
+        "Where the buses are, if not where they usually are.",
+    ),
     (
         "`XDG_RUNTIME_DIR`",
         "Where it goes for an ordinary user who may not write to `/run/tonnetz`; else `/run/user/UID`.",
@@ -39,25 +64,38 @@ FILES = (
 
 
 def page() -> str:
-    parser = _parser()
+    made = parser()
     lines = [
         *head("tonnetzd", 8, "System Administration"),
         *section("NAME"),
         "tonnetzd \\- run a live audio graph",
         *section("SYNOPSIS"),
         "\\fBtonnetzd\\fP [\\fIoptions\\fP]",
+        ".br",
+        "\\fBtonnetzd install-units\\fP [\\fB\\-\\-user\\fP] [\\fB\\-\\-root\\fP \\fIDIR\\fP]",
         *section("DESCRIPTION"),
         *paragraphs(DESCRIPTION),
         *section("OPTIONS"),
     ]
-    for action in parser._actions:  # argparse has no public list of them
-        lines += item(_flags(action), _sentence(action))
+    lines += _options(made)
+    lines += section("COMMANDS")
+    for action in made._actions:
+        for name, command in action.choices.items() if isinstance(action, argparse._SubParsersAction) else ():
+            lines += [*subsection(name), *paragraphs(command.description or ""), *_options(command)]
     for name, entries in (("SIGNALS", SIGNALS), ("EXIT STATUS", EXIT), ("ENVIRONMENT", ENVIRONMENT), ("FILES", FILES)):
         lines += section(name)
         for term, text in entries:
             lines += item(term, text)
     lines += [*section("SEE ALSO"), "\\fBtonnetz\\fP(1), \\fBtonnetz.yaml\\fP(5)"]
     return joined(lines)
+
+
+def _options(made: argparse.ArgumentParser) -> list[str]:
+    lines: list[str] = []
+    for action in made._actions:  # argparse has no public list of them
+        if action.option_strings:
+            lines += item(_flags(action), _sentence(action))
+    return lines
 
 
 def _flags(action: argparse.Action) -> str:

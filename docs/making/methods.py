@@ -12,6 +12,7 @@ import msgspec
 from tonnetz.daemon import devices
 from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker
 from tonnetz.daemon.event_names import EVENT_NAMES
+from tonnetz.daemon.event_types import Told, event_type
 from tonnetz.daemon.graph.edits import NodeId, PortName
 from tonnetz.daemon.probing import buffers, injecting, places, taps, tracing
 from tonnetz.daemon.problems import ERROR_KINDS
@@ -35,52 +36,6 @@ Parameters go by name or by position, in the order given here. Each example is w
 A *name* (of a node, of a type) is written `{next(metas(NodeId)).pattern}`, a *node.port*
 `{next(metas(PortName)).pattern}`. Numbers are JSON numbers; there is no NaN and no infinity.
 """
-
-# What the events tell beside `seq`, the number of the event; `tests/test_docs.py` listens.
-CHANGED = ("revision", "author", "origin")
-EVENTS: Mapping[str, tuple[Sequence[str], str]] = {
-    "node_added": ((*CHANGED, "node"), "A node is new: its id, type, config, label, position, bypass."),
-    "node_removed": ((*CHANGED, "node_id"), "A node is gone."),
-    "node_replaced": ((*CHANGED, "node_id", "node"), "Another node stands under this id."),
-    "connection_added": ((*CHANGED, "connection"), "A connection is new: its id, source, target."),
-    "connection_removed": ((*CHANGED, "connection_id"), "A connection is gone."),
-    "node_moved": ((*CHANGED, "node_id", "x", "y"), "An editor draws the node elsewhere; null: wherever it likes."),
-    "parameter_changed": (
-        (*CHANGED, "node_id", "param", "value"),
-        "A parameter has another value, a list or matrix as a whole; `label` and `bypass` count as parameters here.",
-    ),
-    "graph_renamed": ((*CHANGED, "name"), "The graph has another name."),
-    "node_state_changed": (
-        ("node_id", "state", "state_message", "detail"),
-        "A player or recorder is `starting`, `running`, `retrying` or `failed`, and why, as graph.get tells it.",
-    ),
-    "transaction_applied": (
-        (*CHANGED, "frame", "label"),
-        "After the events of its changes: the transaction as a whole.",
-    ),
-    "transaction_scheduled": (("author", "origin", "label", "id", "at"), "A transaction waits for its frame or time."),
-    "transaction_dropped": (
-        ("author", "origin", "label", "id", "error", "message"),
-        "One that waited will not come to pass: it was cancelled, or no longer holds.",
-    ),
-    "presence_changed": (
-        ("client", "author", "origin", "nick", "cursor", "selection", "editing", "present"),
-        "Somebody came, moved, or has something else in hand; with `present: false` they are gone.",
-    ),
-    "runtime_changed": (("state", "frame"), "The engine is `stopped`, `running` or `paused`."),
-    "devices_changed": (
-        ("appeared", "vanished"),
-        "Sound cards were plugged in or out: their index and id. Not what they can do: ask devices.list.",
-    ),
-    "device_mixer_changed": (
-        ("mixer", "controls"),
-        "Controls of a mixer that devices.mixer has shown were set, by whomever: as it shows them.",
-    ),
-    "log": (
-        ("level", "message", "frame"),
-        "The engine or the storage noticed something: a node that gave out NaN, time lost, a disk that is full.",
-    ),
-}
 
 ERRORS: Mapping[str, str] = {
     "parse_error": "The message is no JSON.",
@@ -292,7 +247,6 @@ def _type(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _events() -> Iterator[str]:
-    assert set(EVENTS) == set(EVENT_NAMES), "docs/making/methods.py explains every event, and no others"
     yield from (
         "",
         "## Events",
@@ -302,5 +256,6 @@ def _events() -> Iterator[str]:
     yield "`params` has `seq`, which counts all events of the daemon, after a loss `dropped`, and:"
     yield from ("", "| event | params | |", "|---|---|---|")
     for name in EVENT_NAMES:
-        params, meaning = EVENTS[name]
-        yield f"| `{name}` | {', '.join(code(param) for param in params)} | {meaning} |"
+        kind = event_type(name)
+        params = [code(field) for field in kind.__struct_fields__ if field not in Told.__struct_fields__]
+        yield f"| `{name}` | {', '.join(params)} | {inspect.cleandoc(kind.__doc__ or '')} |"

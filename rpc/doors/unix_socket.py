@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import grp
 import logging
 import os
 import socket
@@ -19,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.events import Subscription
-from tonnetz.daemon.problems import Problem, Refusal, refuse
+from tonnetz.daemon.problems import Refusal
 
 from ..method_table import Call, Method
 from .framing import CHUNK, BrokenFrame, FrameReader
 from .json_rpc import JsonRpc, Limits, encoded_error, encoded_event
-from .peer import caller_of
+from .peer import caller_of, group_id
 
 if TYPE_CHECKING:
     from tonnetz.daemon.session import Session
@@ -43,7 +42,10 @@ class SocketInUse(Exception):
 
 
 class UnixSocketDoor:
-    """Listens on a Unix socket. `group` and `mode` say who can open it; members of the group are operators."""
+    """Listens on a Unix socket. `group` and `mode` say who can open it; members of the group are operators.
+
+    `listening` is one that the service manager opened for us: then its file, and who can open it, are its matter.
+    """
 
     def __init__(
         self,
@@ -55,22 +57,27 @@ class UnixSocketDoor:
         group: str | None = None,
         limits: Limits = Limits(),
         patience_s: float = PATIENCE_S,
+        listening: socket.socket | None = None,
     ) -> None:
         self.session = session
         self.path = path
         self.patience_s = patience_s
         self.json_rpc = JsonRpc(methods, limits)
-        self.group = group_id(group)
+        self.group = group_id(group, "doors.socket.group")
         self._mode = mode
+        self._passed = listening
         self._connections: dict[SocketConnection, asyncio.Task[None]] = {}
         self._server: asyncio.Server | None = None
         self._inode: int | None = None
 
-    async def open(self, listening: socket.socket | None = None) -> None:
-        """Begin to listen: at the path, or on a socket that systemd opened for us. Raises SocketInUse, or OSError."""
+    async def open(self) -> None:
+        """Begin to listen. Raises SocketInUse, or OSError."""
+        listening = self._passed
         if listening is None:
             listening = listening_socket(self.path, self._mode, self.group)
             self._inode = os.stat(self.path).st_ino
+        else:
+            self.path = listening.getsockname()
         self._server = await asyncio.start_unix_server(self._accept, sock=listening, limit=CHUNK)
         log.info("listening on %s", self.path)
 
@@ -213,19 +220,6 @@ class SocketConnection:
                 pass
         except TimeoutError:
             pass
-
-
-def group_id(group: str | None) -> int | None:
-    """The gid of a group by name or number. A Refusal (invalid_config) says what to do where there is none."""
-    if group is None:
-        return None
-    if group.isdigit():
-        return int(group)
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        message = f"There is no group '{group}'. Create it (groupadd {group}), or name another, or none."
-        raise refuse("invalid_config", [Problem("not_found", message, "doors.socket.group")]) from None
 
 
 def listening_socket(path: str, mode: int, group: int | None) -> socket.socket:

@@ -76,7 +76,8 @@ class PortView(msgspec.Struct, frozen=True):
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """A node with its whole configuration (secrets as {"secret": true}), its ports, and how it is.
 
-    `latency` is in frames; `detail` is what an endpoint tells of itself (a recorder: the file it writes, and how far).
+    `latency` is its own, in frames, and `latency_total` that of what it gives out, over the longest way to it; `detail`
+    is what an endpoint tells of itself (a recorder: the file it writes, and how far).
     """
 
     id: str
@@ -90,6 +91,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
     ports: list[PortView]
     latency: int
+    latency_total: int
 
 
 class ConnectionView(msgspec.Struct, frozen=True):

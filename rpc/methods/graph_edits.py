@@ -41,7 +41,8 @@ Config = Annotated[dict[str, Any], Meta(description="parameters by name; those l
 Bypass = Annotated[bool, Meta(description="whether the node is passed by")]
 ConnectionId = Annotated[str, Meta(max_length=256, description="a connection as source:target")]
 RemovalStrategy = Annotated[
-    Strategy, Meta(description="bridge joins what fed the node to what it fed; immediate does not fade")
+    Strategy,
+    Meta(description="drain lets it play out; bridge joins what fed it to what it fed; immediate does not fade"),
 ]
 ALONE = re.compile(r"edits\[0\](\.|: )?")  # the place of the only edit: whoever sent no list knows of none
 Name = Annotated[GraphName, Meta(description="what people call the graph")]
@@ -145,6 +146,7 @@ async def disconnect(
     "graph.configure_node",
     role="operator",
     mutates=True,
+    sets="config",
     shell=Shell("set <id> <config:words>...", example="tonnetz set eq bands.1.gain_db=3 bands.1.q=0.8"),
     http=Route("PATCH /api/graph/nodes/{id}", tagged=True),
 )
@@ -168,6 +170,7 @@ async def configure_node(
     "graph.replace_node",
     role="operator",
     mutates=True,
+    sets="type",
     shell=Shell("replace <id> <type> [<config:words>...]", example="tonnetz replace eq gain gain_db=-3"),
     http=Route("POST /api/graph/nodes/{id}/replace", tagged=True),
 )
@@ -192,6 +195,7 @@ async def replace_node(
     "graph.rename_node",
     role="operator",
     mutates=True,
+    sets="label",
     shell=Shell("rename <id> <label>", example="tonnetz rename eq 'Warm and near'"),
     http=Route("POST /api/graph/nodes/{id}/rename", tagged=True),
 )
@@ -229,6 +233,7 @@ async def rename_graph(
     "graph.move_node",
     role="operator",
     mutates=True,
+    sets="position",
     shell=Shell("move <id> <x> <y>", example="tonnetz move eq 240 80"),
     http=Route("POST /api/graph/nodes/{id}/move", tagged=True),
 )
@@ -249,6 +254,7 @@ async def move_node(
     "graph.bypass_node",
     role="operator",
     mutates=True,
+    sets="bypass",
     shell=Shell("bypass <id> [<bypass>]", example="tonnetz bypass eq off"),
     http=Route("POST /api/graph/nodes/{id}/bypass", tagged=True),
 )

@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 from tonnetz.daemon.event_names import EVENT_NAMES
+from tonnetz.daemon.problems import Refusal
+from tonnetz.daemon.reload_report import Reloaded
 from tonnetz.daemon.storage.status import StorageStatus
 from tonnetz.daemon.version import __version__
 
@@ -86,3 +88,15 @@ async def health(call: Call) -> Health:
     now = await status(call)
     well = not now.not_running and now.storage.state != "refusing"
     return Health("ok" if well else "degraded", now.state, now.late_blocks, now.not_running, now.storage)
+
+
+@method("system.reload", role="admin", mutates=True)
+async def reload(call: Call) -> Reloaded:
+    """Read the configuration file again, and take over what can change while sound plays.
+
+    A file with a mistake is refused and changes nothing. Where its graph is another than when it was read last, one
+    transaction leads there. What else has changed holds after a restart, and is named.
+    """
+    if call.session.configuration is None:
+        raise Refusal("unavailable", "This session was made without a configuration that could be read again.")
+    return await call.session.configuration.reload(call.caller)

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from tonnetz.daemon.engine.core import build_profile
 
-from . import editing, limit, storing, table
+from . import clicks, editing, limit, storing, table
 from .workloads import WORKLOADS
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench"
@@ -37,10 +37,11 @@ class Effort(NamedTuple):
     sizes: tuple[int, ...]
     stored: int  # nodes
     idle_s: float
+    click_share: int  # so many kinds of edits there are to each that is tried for clicks
 
 
-FULL = Effort(rounds=60, crowd_s=4.0, requests=150, sizes=SIZES, stored=SIZES[-1], idle_s=8.0)
-QUICK = Effort(rounds=5, crowd_s=0.3, requests=10, sizes=SIZES[:3], stored=SIZES[2], idle_s=1.5)
+FULL = Effort(rounds=60, crowd_s=4.0, requests=150, sizes=SIZES, stored=SIZES[-1], idle_s=8.0, click_share=1)
+QUICK = Effort(rounds=5, crowd_s=0.3, requests=10, sizes=SIZES[:3], stored=SIZES[2], idle_s=1.5, click_share=5)
 
 
 def processing(rounds: int) -> list[dict[str, Any]]:
@@ -91,6 +92,8 @@ async def everything(effort: Effort, tell: Callable[[str], None]) -> dict[str, A
     results["stored"] = await storing.stored(effort.stored)
     tell("rest")
     results["idle"] = await editing.idle(effort.idle_s)
+    tell("clicks")
+    results["clicks"] = await asyncio.to_thread(clicks.clicks, effort.click_share)  # each plays in a loop of its own
     table.judge(results)
     return results
 

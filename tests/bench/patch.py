@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Ring, Route
+from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Route
+from tonnetz.daemon.engine.ring import Ring
 from tonnetz.daemon.graph.config import flatten
 
 from ..rig import RATE, catalogue, configured

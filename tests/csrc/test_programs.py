@@ -110,7 +110,9 @@ def test_the_thread_sanitizer_sees_a_race(built) -> None:
 
 
 SABOTAGES = {
-    "queues without barriers": Sabotage("queue.h", "memory_order_release", "memory_order_relaxed"),
+    "queues without barriers": Sabotage(
+        "queue.h", "pushed + 1, memory_order_seq_cst", "pushed + 1, memory_order_relaxed"
+    ),
     "rings without barriers": Sabotage("ring.c", "memory_order_release", "memory_order_relaxed"),
     "blocks run by two threads": Sabotage(
         "engine.c", "int nobody = TZ_NOBODY;", "int nobody = atomic_load(&engine->holder);"

@@ -28,7 +28,7 @@ class RingDouble:
 
     def _put(self, block: Samples) -> int:
         assert block.shape[0] == self.channels and block.dtype == np.float32
-        count = min(block.shape[1], self.capacity - self._held.shape[1])
+        count = max(0, min(block.shape[1], self.capacity - self._held.shape[1]))
         self._held = np.concatenate([self._held, block[:, :count]], axis=1)
         self.written += count
         self._moved.notify_all()
@@ -39,6 +39,12 @@ class RingDouble:
         self.taken += block.shape[1]
         self._moved.notify_all()
         return block
+
+    def resize(self, frames: int, *, writes: bool) -> bool:
+        with self._moved:
+            self.capacity = 1 << (frames - 1).bit_length()
+            self._moved.notify_all()
+        return True
 
     # ---- The endpoint's side -----------------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ def test_the_parameters_are_those_of_the_contract() -> None:
         "end_s",
         "on_end",
         "position_s",
+        "buffer_ms",
         "channels",
     ]
     assert [parameter.name for parameter in file_writer.SPEC.parameters] == [
@@ -48,6 +49,7 @@ def test_the_parameters_are_those_of_the_contract() -> None:
         "bitrate_kbps",
         "segment_s",
         "retention",
+        "buffer_ms",
         "channels",
     ]
 

@@ -45,6 +45,7 @@ def settings(start: int, end: int | None, loop: bool) -> ReadingSettings:
         end_s=None if end is None else end / RATE,
         on_end="stop",
         position_s=None,
+        buffer_ms=1000.0,
     )
 
 

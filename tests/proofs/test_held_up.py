@@ -135,6 +135,6 @@ def test_stopped_for_seconds_it_goes_on_by_itself_and_counts_what_it_missed(daem
     assert status == 0, said
     samples, _ = soundfile.read(daemon.folder / "recordings" / "take.wav", dtype="float32", always_2d=True)
     assert len(samples) >= last
-    steady = samples[RATE:]  # the equalizer has settled
+    steady = samples[RATE:last]  # from when the equalizer has settled to before the fade at the end
     assert np.abs(steady).max() > 0.3
     assert np.abs(steady[PERIOD:] - steady[:-PERIOD]).max() < 1e-4, "a sine without a flaw from before to after"

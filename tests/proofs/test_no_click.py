@@ -27,7 +27,7 @@ def constant(folder: Path, name: str, channels: int) -> dict[str, Any]:
 async def test_nothing_jumps_in_a_storm_of_fades(seed: int, fades_ms: tuple[float, ...], tmp_path: Path) -> None:
     sources = [constant(tmp_path, "one", 1), constant(tmp_path, "two", 2)]
     async with studio(tmp_path, document([*sources, recorder("wild", 1)], "one.out > wild.in")) as made:
-        storm = Storm(made, seed, {"one", "two"}, TYPES, fades_ms, strategies=("fade", "bridge"))
+        storm = Storm(made, seed, {"one", "two"}, TYPES, fades_ms, strategies=("fade", "drain", "bridge"))
         for _ in range(120):
             await storm.rage()
             await made.session.runtime.step(storm.chance.randint(1, 8))

@@ -188,6 +188,7 @@ async def test_what_has_faded_out_leaves_when_there_is_memory_again(
 ) -> None:
     """Clearing the stage is put off, and nobody hears of it."""
     async with playing(tmp_path) as session:
+        await session.runtime.pause()  # while it runs, it is also cleared by the clock
         await session.runtime.step(1)
         await session.apply([RemoveNode(id="late")], caller=CALLER)
         for refused in itertools.count():

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Ring, Route
+from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Route
+from tonnetz.daemon.engine.ring import Ring
 from tonnetz.daemon.graph.config import flatten
 
-from ..rig import RATE, catalogue, configured, render
-
-Samples = NDArray[np.float32]
+from ..rig import RATE, Samples, catalogue, configured
+from .arithmetic import gain_factor, mapped, strip_factors
 
 BLOCKS_PER_WIRING = 3
 GAINS = ({}, {"gain_db": -6.0}, {"gain_db": 3.3}, {"invert": True, "gain_db": -17.25}, {"mute": True})
@@ -112,20 +111,6 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @functools.cache
-def gain_factor(config: str) -> np.float32:
-    ones = np.ones((1, 4), np.float32)
-    return render("gain", json.loads(config), {"in": ones}, block=4)["out"][0, -1]
-
-
-@functools.cache
-def strip_factors(config: str, number: int, width: int) -> tuple[np.float32, np.float32]:
-    """What an input of this width adds to left and right."""
-    ones = np.ones((width, 4), np.float32)
-    heard = render("mixer", json.loads(config), {f"in_{number + 1}": ones}, block=4)["out"]
-    return heard[0, -1], heard[1, -1]
-
-
-@functools.cache
 def fade_gains(fade: int, frames: int) -> Samples:
     """A link that comes in `fade` frames, or goes in -`fade`: its gain in each frame."""
     ring, heard = Ring(1, frames), Ring(1, frames)
@@ -141,15 +126,6 @@ def fade_gains(fade: int, frames: int) -> Samples:
 
 
 SINK = Member("ring_sink", (1,), ())
-
-
-def mapped(sound: Samples, width: int) -> Samples:
-    """Mono to both sides; half of each side to mono."""
-    if len(sound) == width:
-        return sound
-    if width == 2:
-        return np.concatenate([sound, sound])
-    return np.float32(0.5) * (sound[0:1] + sound[1:2])
 
 
 def joined(cords: Sequence[Cord], sounds: Mapping[int, Samples], width: int, frames: int) -> Samples:

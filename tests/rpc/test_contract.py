@@ -7,18 +7,24 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import jsonschema
 import msgspec
 import pytest
+from dbus_next import Variant
 
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.problems import ERROR_KINDS, Refusal
 from tonnetz.daemon.session import Session
 from tonnetz.rpc.client import Client, NotReached, Refused
-from tonnetz.rpc.method_table import Call, load_methods
+from tonnetz.rpc.doors.dbus.interfaces import camel
+from tonnetz.rpc.doors.dbus.values import _takes_text, is_json
+from tonnetz.rpc.method_table import Call, Parameter, load_methods
 from tonnetz.rpc.openrpc import openrpc_document
+
+from .doors.dbus.bus import Bus, Failed, client_of
 
 DOCUMENT = openrpc_document()
 METHODS = load_methods()
@@ -88,6 +94,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "runtime.pause": {},
     "runtime.step": {"blocks": 1},
     "system.version": {},
+    "system.reload": {},
     "system.describe": {},
     "system.health": {},
 }
@@ -170,18 +177,26 @@ def test_every_method_is_tried() -> None:
 
 @pytest.mark.parametrize("method", ACCEPTED)
 def test_what_is_accepted_gives_what_was_promised(daemon: Any, client: Client, method: str) -> None:
+    with prepared(daemon, client, method):
+        result = outcome(client, method, ACCEPTED[method])
+    assert not isinstance(result, Refused), result
+    described = next(entry for entry in DOCUMENT["methods"] if entry["name"] == method)
+    jsonschema.validate(result, {**described["result"]["schema"], "components": DOCUMENT["components"]})
+
+
+@contextmanager
+def prepared(daemon: Any, client: Client, method: str) -> Iterator[None]:
+    """With what a method needs to be accepted; afterwards the graph is as it was."""
     graph = client.call("graph.export", format="json")
     for name, params in BEFORE.get(method, ()):
         client.call(name, **params)
     with daemon.client() as another:  # what waits for its time keeps its connection waiting
         if method == "schedule.cancel":
+            waiting = len(client.call("schedule.list"))
             another.notify("graph.apply", edits=[{"rename_node": {"id": "hum", "label": "later"}}], at=10**7)
-            while not client.call("schedule.list"):
+            while len(client.call("schedule.list")) == waiting:
                 time.sleep(0.01)
-        result = outcome(client, method, ACCEPTED[method])
-    assert not isinstance(result, Refused), result
-    described = next(entry for entry in DOCUMENT["methods"] if entry["name"] == method)
-    jsonschema.validate(result, {**described["result"]["schema"], "components": DOCUMENT["components"]})
+        yield
     client.call("graph.import", text=graph)
     client.call("runtime.start")
 
@@ -261,7 +276,7 @@ def test_no_number_that_is_none(client: Client, method: str, name: str, literal:
 async def test_who_only_looks_changes_nothing(method: str) -> None:
     """Without a session: the role is checked before anything is touched."""
     call = Call(cast("Session", None), Caller("uid:7", "viewer", "test"))
-    with pytest.raises(Refusal, match="needs the role operator; uid:7 is viewer here") as refused:
+    with pytest.raises(Refusal, match=f"needs the role {METHODS[method].role}; uid:7 is viewer here") as refused:
         await METHODS[method].run(call, ACCEPTED[method])
     assert refused.value.name == "forbidden"
 
@@ -278,6 +293,85 @@ def test_params_by_position(client: Client) -> None:
     assert outcome(client, "nodes.schema", ["gain"]) == outcome(client, "nodes.schema", {"type": "gain"})
     revision = outcome(client, "graph.connect", ["hum.out", "mix.in_2"])["revision"]
     assert outcome(client, "graph.disconnect", ["hum.out:mix.in_2"])["revision"] == revision + 1
+
+
+# ---- On the bus ------------------------------------------------------------------------------------------------------
+
+
+def on_bus(parameter: Parameter, value: Any) -> Variant | None:
+    """A value as it is sent on the bus: where a text belongs as it is, as far as the bus has a type for it, else JSON."""
+    if not _takes_text(parameter.type):
+        return Variant("s", json.dumps(value))
+    kind = {str: "s", bool: "b", int: "x", float: "d"}.get(type(value))
+    fits = kind is not None and (kind != "x" or abs(value) < 2**63) and "\0" not in str(value)
+    return Variant(kind, value) if fits else None
+
+
+def bus_arguments(method: str, params: dict[str, Any]) -> tuple[str, list[Any]] | None:
+    """What must be given by position, the rest as options; None where the bus has no way to say it."""
+    entry = METHODS[method]
+    sent = {one.name: on_bus(one, params[one.name]) for one in entry.parameters if one.name in params}
+    if None in sent.values():
+        return None
+    given = [sent.pop(one.name) for one in entry.parameters if one.required]
+    kinds = "".join(value.signature for value in given if value)
+    body = [value.value for value in given if value]
+    return (kinds, body) if all(one.required for one in entry.parameters) else (f"{kinds}a{{sv}}", [*body, sent])
+
+
+@pytest.mark.parametrize("method", ACCEPTED)
+async def test_the_bus_answers_what_the_socket_answers(
+    client: Client, daemon: Any, bus_of_the_file: Bus, method: str
+) -> None:
+    """Of the shape that is promised; only what is null is left out there."""
+    entry, accepted = METHODS[method], ACCEPTED[method]
+    with prepared(daemon, client, method):
+        if method == "schedule.cancel":
+            accepted = {"id": client.call("schedule.list")[0]["id"]}
+        kinds, body = bus_arguments(method, accepted) or ("", [])
+        async with client_of(bus_of_the_file) as caller:
+            result = await caller.call(f"{camel(entry.noun)}.{camel(entry.verb)}", kinds, *body)
+    described = next(entry for entry in DOCUMENT["methods"] if entry["name"] == method)["result"]["schema"]
+    if is_json(entry.result):
+        result = json.loads(result)
+    jsonschema.validate(result, without_nulls({**described, "components": DOCUMENT["components"]}))
+
+
+def without_nulls(schema: Any) -> Any:
+    """The schema of the same data when keys are left out that would be null."""
+    if isinstance(schema, list):
+        return [without_nulls(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: without_nulls(value) for key, value in schema.items()}
+    if isinstance(required := found.get("required"), list):
+        found["required"] = [name for name in required if "null" not in json.dumps(schema["properties"][name])]
+    return found
+
+
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.parameters])
+async def test_the_bus_refuses_what_the_socket_refuses(
+    client: Client, daemon: Any, bus_of_the_file: Bus, method: str
+) -> None:
+    """Every parameter, every bad value: by the same name, and nothing changes."""
+    before, entry, compared = state(client), METHODS[method], 0
+    graph = client.call("graph.export", format="json")
+    async with client_of(bus_of_the_file) as caller:
+        for parameter in entry.parameters:
+            for value in BAD:
+                params = {**ACCEPTED[method], parameter.name: value}
+                arguments = bus_arguments(method, params)
+                there = outcome(client, method, params) if arguments else None
+                if arguments is None or not isinstance(there, Refused):
+                    client.call("graph.import", text=graph)  # what was no mistake may have changed it
+                    continue
+                compared += 1
+                kinds, body = arguments
+                with pytest.raises(Failed) as failed:
+                    await caller.call(f"{camel(entry.noun)}.{camel(entry.verb)}", kinds, *body)
+                assert failed.value.name == f"org.tonnetz.Error.{camel(there.name)}", (value, failed.value)
+    assert compared > 3
+    assert {**state(client), "revision": 0} == {**before, "revision": 0}
 
 
 # ---- Transactions ----------------------------------------------------------------------------------------------------

@@ -267,7 +267,7 @@ def test_the_real_methods_are_all_there() -> None:
         "runtime": {"start", "stop", "pause", "step", "status", "performance", "meters"},
         "debug": {"buffer", "inject", "trace"},
         "events": {"subscribe", "unsubscribe"},
-        "system": {"describe", "version", "health"},
+        "system": {"describe", "version", "health", "reload"},
         "rpc": {"discover"},
     } == {noun: {m.verb for m in table.values() if m.noun == noun} for noun in {m.noun for m in table.values()}}
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rig import gently
+
 
 def evaluate(text: str, names: Mapping[str, Any]) -> NDArray[np.float64]:
     """The value of an expression. Files in this repository are trusted; what is not offered is kept away against mistakes."""
@@ -34,7 +36,7 @@ def curves(n: NDArray[np.int64]) -> dict[str, Callable[..., NDArray[np.float64]]
         return 1 - fade_in(at, frames)
 
     def ramp(at: int, frames: int, before: float, after: float) -> NDArray[np.float64]:
-        """A straight line from one value to the other."""
-        return before + (after - before) * way(at, frames)
+        """A glide of a parameter from one value to the other."""
+        return before + (after - before) * gently(way(at, frames))
 
     return {"fade_in": fade_in, "fade_out": fade_out, "ramp": ramp}

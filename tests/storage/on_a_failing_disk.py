@@ -18,7 +18,6 @@ from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
 from tonnetz.daemon.storage import writer
-from tonnetz.daemon.storage.store import StorageUnusable
 
 from .desk import apply, session, tone
 
@@ -117,7 +116,8 @@ async def round_of(folder: Path, plan: Plan, first: int, many: int, error: int, 
 
 
 async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
-    """Each write of a start fails: it does not begin, or it does, and the next one begins with the same graph."""
+    """Each write of a start fails, and all after it: it begins with what is stored, refuses changes until the disk
+    works again, and the next one begins with the same graph."""
     durability = "full" if full else "crash"
     async with session(folder, DOCUMENT, CATALOGUE) as made:
         await attempt(made, 1)
@@ -126,13 +126,16 @@ async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
     while True:
         first += 1
         plan.set(first, FOR_EVER, errno.ENOSPC, False)
-        try:
-            async with session(folder, None, CATALOGUE, durability=durability) as again:
-                assert again.graph == graph
-        except StorageUnusable:
-            pass
-        failed = plan.failed
-        plan.set(0, 0, 0, False)
+        async with session(folder, None, CATALOGUE, durability=durability) as again:
+            assert again.graph == graph
+            await written(again)
+            failed = plan.failed
+            if again.keeping.status.state == "refusing":
+                assert not await attempt(again, 2)
+            plan.set(0, 0, 0, False)
+            await works_again(again)
+            assert await attempt(again, 2 + first)
+            graph = again.graph
         async with session(folder, None, CATALOGUE) as again:
             assert again.graph == graph and again.keeping.status.notes == ()
         if not failed:

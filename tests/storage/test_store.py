@@ -392,3 +392,33 @@ async def test_a_step_that_fails_leaves_the_version_before(tmp_path: Path, monke
             pass
     assert rows(tmp_path, "PRAGMA user_version") == [(schema.VERSION,)]
     assert rows(tmp_path, "SELECT name FROM sqlite_master WHERE name = 'half'") == []
+
+
+async def test_on_a_disk_that_takes_nothing_it_begins_and_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What every single write of a start does that fails, test_failing_disk.py tells."""
+    monkeypatch.setattr(writer, "RETRY_S", 0.01)
+    async with session(tmp_path, DOCUMENT) as made:
+        graph = made.graph
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    takes: list[bool] = []
+    real = writer.transaction
+
+    def transaction(connection: sqlite3.Connection) -> Any:
+        if not takes:
+            raise full
+        return real(connection)
+
+    monkeypatch.setattr(writer, "transaction", transaction)
+    async with session(tmp_path) as made:
+        assert made.graph == graph and made.keeping.status.state == "refusing"
+        with pytest.raises(Refusal, match="disk is full"):
+            await apply(made, level("hum", -3))
+        told = made.events.subscribe(["log"])
+        takes.append(True)
+        while "works again" not in (await anext(told)).params["message"]:
+            pass
+        await apply(made, level("hum", -3))
+        assert rows(tmp_path, "SELECT run FROM transactions WHERE revision = 2") == [(2,)]

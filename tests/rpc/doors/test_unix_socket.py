@@ -27,7 +27,6 @@ from tonnetz.rpc.doors.unix_socket import (
     WRITE_BUFFER,
     SocketInUse,
     UnixSocketDoor,
-    group_id,
     listening_socket,
 )
 from tonnetz.rpc.method_table import MethodTable
@@ -380,8 +379,9 @@ async def test_a_socket_opened_by_systemd_is_used_and_left(
     passed.bind(path)
     passed.listen()
     passed.setblocking(False)
-    door = UnixSocketDoor(cast("Session", session), methods, path)
-    await door.open(passed)
+    door = UnixSocketDoor(cast("Session", session), methods, "elsewhere", listening=passed)
+    await door.open()
+    assert door.path == path
     wire = await connect(door)
     wire.ask("test.echo", 1)
     assert await wire.hear_result() == 1
@@ -391,9 +391,9 @@ async def test_a_socket_opened_by_systemd_is_used_and_left(
 
 def test_an_unknown_group_is_told_with_what_to_do() -> None:
     with pytest.raises(Refusal, match=r"doors\.socket\.group: There is no group 'nosuch'. Create it") as refused:
-        group_id("nosuch")
+        peer.group_id("nosuch", "doors.socket.group")
     assert refused.value.name == "invalid_config"
-    assert group_id(None) is None and group_id("0") == 0 and group_id("root") == 0
+    assert peer.group_id(None, "") is None and peer.group_id("0", "") == 0 and peer.group_id("root", "") == 0
 
 
 # ---- Roles -----------------------------------------------------------------------------------------------------------

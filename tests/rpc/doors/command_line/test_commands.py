@@ -383,8 +383,8 @@ def test_a_reader_that_has_seen_enough(daemon: Any) -> None:
         ("tonnetz set m", {"mix"}),
         ("tonnetz connect hum.", {"hum.out"}),
         ("tonnetz add eq", {"equalizer"}),
-        ("tonnetz rm hum --strategy ", {"fade", "immediate", "bridge"}),
-        ("tonnetz call system.", {"system.version", "system.describe", "system.health"}),
+        ("tonnetz rm hum --strategy ", {"fade", "immediate", "drain", "bridge"}),
+        ("tonnetz call system.", {"system.version", "system.describe", "system.health", "system.reload"}),
         ("tonnetz devices ", {"mixer", "probe"}),
     ],
 )
