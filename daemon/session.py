@@ -13,8 +13,9 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from .basis import Basis
 from .caller import Caller
 from .carried import NOTHING, Carried
 from .devices import Devices
@@ -253,21 +254,12 @@ class Session:
         self._stage_whole({}, self.frames(DEFAULT_FADE_MS), carried)
 
     async def load(
-        self,
-        document: Any,
-        *,
-        caller: Caller,
-        base_revision: int | None = None,
-        strict: bool = False,
-        fade_ms: float | None = None,
-        label: str = "",
+        self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "", **basis: Unpack[Basis]
     ) -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
-        return await self.apply(
-            edits, caller=caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, label=label
-        )
+        return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label, **basis)
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)

@@ -13,7 +13,6 @@ import msgspec
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.settings import http_address
@@ -82,7 +81,7 @@ OURS = re.compile(r"(^|\.)localhost$|^studio\.example$|^[0-9.]+$|^\[?[0-9a-f:.%]
 @hypothesis.example("[::1", "http://[::1")
 def test_hosts_and_origins(host: str, origin: str) -> None:
     """Turned away or let in, and let in only under a name that is ours."""
-    request = make_mocked_request("GET", "/", headers=CIMultiDict({"Host": host, "Origin": origin}))
+    request = make_mocked_request("GET", "/", headers={"Host": host, "Origin": origin})
     refused = outcome(lambda: Guard(["studio.example"]).check(request))
     if isinstance(refused, Refusal):
         assert refused.name in ("invalid_request", "forbidden")
