@@ -21,6 +21,7 @@ static void settle(struct tz_engine *engine, struct tz_commit *commit)
 {
 	if (tz_commit_take(commit)) {
 		tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);
+		tz_probings_adopt(commit->probings, &engine->probes);
 		atomic_fetch_add_explicit(&engine->telemetry.commits, 1, memory_order_relaxed);
 		if (commit->copy) {
 			engine->copying = commit; /* the only one: see `copy_outstanding` */
@@ -81,9 +82,14 @@ void tz_block_cycle(struct tz_engine *engine)
 	tz_copy_on(engine, false);
 	tz_telemetry_moment(telemetry, engine->frame, (uint64_t)tz_clock_ns(CLOCK_REALTIME));
 	uint64_t block = atomic_load_explicit(&telemetry->blocks, memory_order_relaxed);
-	if (engine->plan)
-		tz_plan_run(engine->plan, block % BLOCKS_PER_TIMING == 0, atomic_load_explicit(&engine->metered, memory_order_relaxed), telemetry,
-		            engine->frame);
+	if (engine->plan) {
+		const struct tz_attention attention = {
+			.timed = block % BLOCKS_PER_TIMING == 0,
+			.metered = atomic_load_explicit(&engine->metered, memory_order_relaxed),
+			.probed = engine->probes > 0,
+		};
+		tz_plan_run(engine->plan, attention, telemetry, engine->frame);
+	}
 	engine->frame += engine->block_frames;
 	atomic_store_explicit(&telemetry->blocks, block + 1, memory_order_relaxed);
 	double busy = (double)(tz_clock_ns(CLOCK_MONOTONIC) - begin) * 1e-9;

@@ -111,7 +111,7 @@ static int64_t run_for_card(struct tz_engine *engine)
 	tz_tell_pace(engine, tz_moment_frame_at(asked, begun, engine->sample_rate) - moved, begun);
 	const int64_t now = tz_clock_ns(CLOCK_MONOTONIC);
 	if ((double)(now - asked.time_ns) * 1e-9 > ready_seconds(engine, ring))
-		atomic_fetch_add_explicit(&engine->telemetry.late_blocks, 1, memory_order_relaxed);
+		tz_telemetry_late(&engine->telemetry, engine->frame - engine->block_frames, begun - asked.time_ns, now - begun);
 	return now;
 }
 
@@ -140,12 +140,13 @@ static int64_t run_by_timer(struct tz_engine *engine, struct timer *timer)
 		*timer = (struct timer){.start = now};
 		due = now;
 	}
+	const int64_t begun = now;
 	tz_block_cycle(engine);
 	tz_tell_pace(engine, 0.0, due);
 	timer->block++;
 	now = tz_clock_ns(CLOCK_MONOTONIC);
 	if (now > timer->start + (int64_t)(block_ns * (double)timer->block))
-		atomic_fetch_add_explicit(&telemetry->late_blocks, 1, memory_order_relaxed);
+		tz_telemetry_late(telemetry, engine->frame - engine->block_frames, begun - due, now - begun);
 	return now;
 }
 

@@ -33,6 +33,7 @@ void tz_commit_release(struct tz_commit *commit)
 		}
 		tz_node_release(act->node);
 	}
+	tz_probings_release(commit->probings);
 	tz_copy_release(commit->copy);
 	tz_plan_release(commit->plan);
 	tz_free(commit->acts);

@@ -4,6 +4,7 @@
 #define TZ_COMMIT_H
 
 #include "plan.h"
+#include "probe.h"
 #include "state_copy.h"
 
 #include <stdatomic.h>
@@ -38,6 +39,7 @@ struct tz_commit {
 	struct tz_copy *copy; /* or NULL */
 	struct tz_act *acts;
 	uint32_t act_count, act_capacity;
+	struct tz_probing *probings;
 };
 
 /* [audio] Whether it is still to be carried out; from here on it can't be withdrawn. */

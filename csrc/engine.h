@@ -24,6 +24,7 @@ struct tz_engine {
 	/* the holder's alone */
 	struct tz_plan *plan; /* NULL before the first */
 	struct tz_node *pacer; /* the node of the card that is the clock; NULL: the timer is */
+	uint32_t probes;      /* that hang anywhere */
 	uint64_t frame;       /* samples since the engine was made: the first of the next block */
 	struct tz_commit *due[TZ_QUEUE_SLOTS]; /* commits that wait for their frame, in the order in which they came: a ring */
 	uint32_t due_first, due_count;         /* never more than `outstanding` */

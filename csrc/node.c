@@ -152,7 +152,7 @@ uint64_t tz_node_faults(const struct tz_node *node)
 	return atomic_load_explicit(&node->faults, memory_order_relaxed);
 }
 
-void tz_node_count_cost(struct tz_node *node, uint64_t ns)
+void tz_node_count_cost(struct tz_node *node, uint64_t ns, uint64_t wait_ns)
 {
 	/* one writer: plain loads and stores will do */
 	uint64_t blocks = atomic_load_explicit(&node->timed_blocks, memory_order_relaxed);
@@ -162,6 +162,7 @@ void tz_node_count_cost(struct tz_node *node, uint64_t ns)
 	if (ns > atomic_load_explicit(&node->cost_maximum, memory_order_relaxed))
 		atomic_store_explicit(&node->cost_maximum, ns, memory_order_relaxed);
 	atomic_store_explicit(&node->cost_total, total + ns, memory_order_relaxed);
+	atomic_store_explicit(&node->wait_total, atomic_load_explicit(&node->wait_total, memory_order_relaxed) + wait_ns, memory_order_relaxed);
 	atomic_store_explicit(&node->timed_blocks, blocks + 1, memory_order_relaxed);
 }
 
@@ -174,6 +175,7 @@ void tz_node_cost(const struct tz_node *node, struct tz_cost *cost)
 	cost->minimum_ns = (double)atomic_load_explicit(&node->cost_minimum, memory_order_relaxed);
 	cost->average_ns = (double)atomic_load_explicit(&node->cost_total, memory_order_relaxed) / (double)blocks;
 	cost->maximum_ns = (double)atomic_load_explicit(&node->cost_maximum, memory_order_relaxed);
+	cost->wait_ns = (double)atomic_load_explicit(&node->wait_total, memory_order_relaxed) / (double)blocks;
 }
 
 void tz_node_meter(struct tz_node *node, uint32_t channel, float peak, float mean_square)
@@ -182,6 +184,14 @@ void tz_node_meter(struct tz_node *node, uint32_t channel, float peak, float mea
 	if (peak > atomic_load_explicit(&node->peak[channel], memory_order_relaxed))
 		atomic_store_explicit(&node->peak[channel], peak, memory_order_relaxed);
 	atomic_store_explicit(&node->mean_square[channel], mean_square, memory_order_relaxed);
+}
+
+uint32_t tz_meters(struct tz_node *const *nodes, uint32_t node_count, float *peak, float *mean_square, uint32_t capacity)
+{
+	uint32_t count = 0;
+	for (uint32_t n = 0; n < node_count; n++)
+		count += tz_node_meters(nodes[n], peak + count, mean_square + count, capacity - count);
+	return count;
 }
 
 uint32_t tz_node_meters(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity)

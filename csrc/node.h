@@ -16,12 +16,13 @@ struct tz_node {
 	uint32_t *channels;
 	void *settings; /* what the audio thread goes by; commits exchange it */
 	void *state;
+	struct tz_probe *probes; /* [audio] those that hang here */
 
 	/* Told by the audio thread, read by anybody, relaxed: each value by itself is right, that is enough for showing. */
 	uint32_t meter_count; /* channels of all outputs; of a sink, of all inputs */
 	_Atomic float *peak, *mean_square;
 	_Atomic uint64_t faults;
-	_Atomic uint64_t timed_blocks, cost_minimum, cost_total, cost_maximum; /* ns */
+	_Atomic uint64_t timed_blocks, cost_minimum, cost_total, cost_maximum, wait_total; /* ns; wait: from the block's begin to the node's turn */
 };
 
 struct tz_node *tz_node_retain(struct tz_node *node);
@@ -30,7 +31,7 @@ struct tz_node *tz_node_retain(struct tz_node *node);
 void *tz_node_prepare(const struct tz_node *node, const double *values);
 
 /* [audio] */
-void tz_node_count_cost(struct tz_node *node, uint64_t ns);
+void tz_node_count_cost(struct tz_node *node, uint64_t ns, uint64_t wait_ns);
 void tz_node_meter(struct tz_node *node, uint32_t channel, float peak, float mean_square);
 
 const struct tz_node_type *tz_node_type_find(const char *name);

@@ -59,8 +59,13 @@ struct tz_plan {
 	void *arena;       /* steps, members, pointers: one block of memory, freed at once */
 };
 
-/* [audio] Runs one block. `timed`: measure what each group costs. `metered`: fill the nodes' meters. Posts faults to telemetry. */
-void tz_plan_run(struct tz_plan *plan, bool timed, bool metered, struct tz_telemetry *telemetry, uint64_t frame);
+/* What is looked at in a block: what each group costs, the nodes' meters, the probes that hang on nodes. */
+struct tz_attention {
+	bool timed, metered, probed;
+};
+
+/* [audio] Runs one block. Posts faults to telemetry. */
+void tz_plan_run(struct tz_plan *plan, struct tz_attention attention, struct tz_telemetry *telemetry, uint64_t frame);
 
 /* [audio] May this plan run a block without missing samples from, or losing samples to, the outside? The ring to wait for, or NULL. */
 struct tz_node *tz_plan_waits_for(const struct tz_plan *plan);

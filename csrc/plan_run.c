@@ -3,6 +3,7 @@
 #include "link.h"
 #include "look.h"
 #include "plan.h"
+#include "probe.h"
 #include "realtime.h"
 #include "ring.h"
 
@@ -147,20 +148,32 @@ static void look_at_group(const struct tz_group *group, uint32_t frames, bool me
 	}
 }
 
-/* Like nodes cost alike. Returns when this group was over. */
-static uint64_t count_cost(const struct tz_group *group, uint64_t begin)
+/* Like nodes cost alike. `start`: of the block. Returns when this group was over. */
+static uint64_t count_cost(const struct tz_group *group, uint64_t start, uint64_t begin)
 {
 	const uint64_t end = monotonic_ns(), each = (end - begin) / group->count;
 	for (uint32_t i = 0; i < group->count; i++)
-		tz_node_count_cost(group->nodes[i], each);
+		tz_node_count_cost(group->nodes[i], each, begin - start);
 	return end;
 }
 
-void tz_plan_run(struct tz_plan *plan, bool timed, bool metered, struct tz_telemetry *telemetry, uint64_t frame)
+/* A group that may have probes hanging on it. */
+static void process_probed(const struct tz_group *group, uint32_t frames, struct tz_probed_block *block)
 {
+	const bool timed = tz_probes_play(group->nodes, group->members, group->count, frames);
+	block->begin_ns = timed ? (int64_t)monotonic_ns() : 0;
+	group->type->process(group->members, group->count, frames);
+	block->busy_ns = timed ? (uint32_t)(((int64_t)monotonic_ns() - block->begin_ns) / group->count) : 0;
+}
+
+void tz_plan_run(struct tz_plan *plan, struct tz_attention attention, struct tz_telemetry *telemetry, uint64_t frame)
+{
+	const bool timed = attention.timed;
 	const uint32_t frames = plan->block_frames;
+	struct tz_probed_block block = {.frame = frame, .frames = frames};
 	/* One step's end is the next one's begin: to read the clock costs as much as a small node. */
-	uint64_t begin = timed ? monotonic_ns() : 0;
+	const uint64_t start = timed ? monotonic_ns() : 0;
+	uint64_t begin = start;
 	for (const struct tz_step *step = plan->steps; step < plan->steps + plan->step_count; step++) {
 		if (step->kind == TZ_STEP_SUM) {
 			run_sum(&step->sum, plan->fade_gains, frames);
@@ -169,12 +182,18 @@ void tz_plan_run(struct tz_plan *plan, bool timed, bool metered, struct tz_telem
 			continue;
 		}
 		const struct tz_group *group = &step->group;
-		group->type->process(group->members, group->count, frames);
+		if (attention.probed)
+			process_probed(group, frames, &block);
+		else
+			group->type->process(group->members, group->count, frames);
 		if (timed)
-			begin = count_cost(group, begin);
-		if (!metered && !(group->type->flags & TZ_GUARDED))
+			begin = count_cost(group, start, begin);
+		if (!attention.metered && !attention.probed && !(group->type->flags & TZ_GUARDED))
 			continue;
-		look_at_group(group, frames, metered, telemetry, frame);
+		if (attention.metered || (group->type->flags & TZ_GUARDED))
+			look_at_group(group, frames, attention.metered, telemetry, frame);
+		if (attention.probed)
+			tz_probes_look(group->nodes, group->members, group->count, &block);
 		if (timed)
 			begin = monotonic_ns();
 	}

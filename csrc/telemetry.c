@@ -66,6 +66,19 @@ void tz_telemetry_lateness(struct tz_telemetry *telemetry, int64_t late_ns)
 	atomic_fetch_add_explicit(&telemetry->lateness[bucket], 1, memory_order_relaxed);
 }
 
+/* Told at most every so many blocks, some three times a second: a machine that can't keep up is late with every block. */
+#define BLOCKS_PER_LATE 64
+
+void tz_telemetry_late(struct tz_telemetry *telemetry, uint64_t frame, int64_t began_ns, int64_t took_ns)
+{
+	atomic_fetch_add_explicit(&telemetry->late_blocks, 1, memory_order_relaxed);
+	const uint64_t block = atomic_load_explicit(&telemetry->blocks, memory_order_relaxed);
+	if (telemetry->late_told && block < telemetry->late_told + BLOCKS_PER_LATE)
+		return;
+	telemetry->late_told = block;
+	tz_telemetry_post(telemetry, TZ_EVENT_LATE, began_ns > 0 ? (uint64_t)began_ns : 0, frame, (double)took_ns);
+}
+
 void tz_telemetry_load(struct tz_telemetry *telemetry, double load)
 {
 	/* 1/64 of the way each block: about a third of a second at 48 kHz and 256 frames */

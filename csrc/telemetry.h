@@ -16,6 +16,7 @@ struct tz_telemetry {
 	_Alignas(64) _Atomic uint32_t read;
 	struct tz_event events[TZ_EVENT_SLOTS];
 	bool ring_the_bell; /* [audio] something was posted in this block */
+	uint64_t late_told; /* [audio] the block after that of which a late one was told last */
 	int event_fd;
 
 	_Atomic uint64_t blocks, late_blocks, gaps, gap_frames, commits, faults;
@@ -35,6 +36,7 @@ void tz_telemetry_post(struct tz_telemetry *telemetry, enum tz_event_kind kind, 
 void tz_telemetry_ring(struct tz_telemetry *telemetry); /* at the end of a block: the eventfd, if anything was posted */
 void tz_telemetry_moment(struct tz_telemetry *telemetry, uint64_t frame, uint64_t realtime_ns);
 void tz_telemetry_lateness(struct tz_telemetry *telemetry, int64_t late_ns);
+void tz_telemetry_late(struct tz_telemetry *telemetry, uint64_t frame, int64_t began_ns, int64_t took_ns); /* a block was done after its time */
 void tz_telemetry_load(struct tz_telemetry *telemetry, double load);
 
 /* [control] */

@@ -102,7 +102,9 @@ uint32_t tz_type_latency(const char *type, double sample_rate, uint32_t block_fr
 uint32_t tz_node_reach(const struct tz_node *node, const double *values);
 /* Since the last call: per output channel (of a sink: per input channel) the peak, and the mean square of the newest block. Returns how many. */
 uint32_t tz_node_meters(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity);
-struct tz_cost { uint64_t blocks; double minimum_ns, average_ns, maximum_ns; }; /* of the blocks that were timed */
+/* The same of many nodes, one after the other. */
+uint32_t tz_meters(struct tz_node *const *nodes, uint32_t node_count, float *peak, float *mean_square, uint32_t capacity);
+struct tz_cost { uint64_t blocks; double minimum_ns, average_ns, maximum_ns, wait_ns; }; /* of the blocks that were timed; wait: on average from the block's begin to its turn */
 void tz_node_cost(const struct tz_node *node, struct tz_cost *cost);
 uint64_t tz_node_faults(const struct tz_node *node); /* blocks muted because NaN or Inf came out */
 
@@ -159,6 +161,27 @@ void tz_commit_at(struct tz_commit *commit, uint64_t frame);
  * back is freed by tz_engine_events without a word. Of several that rely on each other take back the last first. */
 bool tz_commit_withdraw(struct tz_commit *commit);
 
+/* ---- Probes: what looks at a port, or plays into it, beside the graph (probe.h) ---- */
+struct tz_probe;
+void tz_probe_release(struct tz_probe *probe);
+/* From nowhere (NULL) to a node it comes; from one to another it moves, if it is there still; to NULL it goes, wherever it is. Its port, and
+ * the channels that it was made for, have to be the node's. */
+tz_status tz_commit_probe(struct tz_commit *commit, struct tz_probe *probe, struct tz_node *from, struct tz_node *to);
+
+struct tz_probe *tz_tap_new(bool input, uint32_t port, uint32_t channels, uint32_t frames); /* the newest `frames` at least; NULL: no memory */
+void tz_tap_span(const struct tz_probe *tap, uint64_t *begin, uint64_t *end); /* the engine's frames that can be read now, from `begin` to before `end` */
+bool tz_tap_read(const struct tz_probe *tap, uint64_t from, float *planar, uint32_t stride, uint32_t frames); /* false: not all are there, or not any more */
+
+/* Samples (channel after channel) to be added to an input, with a fade at both ends. */
+struct tz_probe *tz_injection_new(uint32_t port, uint32_t channels, const float *planar, uint32_t frames, uint32_t fade_frames, uint32_t block_frames);
+void tz_injection_stop(struct tz_probe *injection);              /* it fades out, from the next block on */
+uint32_t tz_injection_left(const struct tz_probe *injection);    /* frames; 0: it is over */
+
+/* The next blocks of a node, a line for each. Peaks are those over all its ports of a direction; begin_ns is CLOCK_MONOTONIC. */
+struct tz_trace_line { uint64_t frame; int64_t begin_ns; uint64_t faults; uint32_t busy_ns; float in_peak, out_peak; };
+struct tz_probe *tz_trace_new(uint32_t blocks);
+uint32_t tz_trace_read(const struct tz_probe *trace, uint32_t from, struct tz_trace_line *lines, uint32_t capacity); /* how many there are */
+
 /* ---- Engine ---- */
 struct tz_engine;
 typedef enum { TZ_CLOCK_INTERNAL, TZ_CLOCK_FREEWHEEL, TZ_CLOCK_STEP } tz_clock;
@@ -176,7 +199,8 @@ enum tz_event_kind {
 	TZ_EVENT_ADOPTED = 1, /* id: the commit's; frame: where the block began */
 	TZ_EVENT_FAULT,       /* id: the node's tag; value: blocks muted so far */
 	TZ_EVENT_GAP,         /* value: frames of time that passed unplayed because the thread was held up */
-	TZ_EVENT_STEPPED_DOWN /* value: seconds for which the thread hogged its core; it gave up its real-time priority */
+	TZ_EVENT_STEPPED_DOWN, /* value: seconds for which the thread hogged its core; it gave up its real-time priority */
+	TZ_EVENT_LATE         /* a block was done after its time. id: ns by which it began late; value: ns that it took */
 };
 struct tz_event { int32_t kind; uint64_t id; uint64_t frame; double value; };
 void tz_node_tag(struct tz_node *node, uint64_t tag); /* what events call it */

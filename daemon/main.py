@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Protocol, get_args
 
+from tonnetz.rpc.doors.http import PortInUse
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
 
@@ -27,9 +28,21 @@ from .options import SYSTEM_CONFIG, parser
 from .problems import Refusal
 from .reloading import Configuration, media_roots
 from .session import Session
-from .settings import DbusSettings, DoorSettings, Settings, SocketSettings, file_mode, load_settings, socket_path
+from .settings import (
+    DbusSettings,
+    DoorSettings,
+    HttpSettings,
+    Settings,
+    SocketSettings,
+    StorageSettings,
+    file_mode,
+    load_settings,
+    socket_path,
+    storage_folder,
+)
 from .startup import begin, leave, load_configured
 from .storage.store import StorageUnusable
+from .tokens import TokenFile
 from .watchdog import Watchdog
 
 log = logging.getLogger("tonnetz")
@@ -73,6 +86,8 @@ async def _check(settings: Settings) -> None:
     session = _session(settings, "step")
     try:
         await load_configured(session, settings)
+        if settings.doors.http:
+            _http_door(session, settings, settings.doors.http)
     finally:
         await session.close()
 
@@ -100,7 +115,7 @@ async def _serve(settings: Settings, path: Path | None) -> int:
     with _watched(session), log_events(session.events):  # to the very end: slow disks may take their time
         try:
             await _play(session, settings, told_to_stop)
-        except (SocketInUse, StorageUnusable) as error:
+        except (SocketInUse, PortInUse, StorageUnusable) as error:
             log.error("%s", error)
             return 1
         except OSError as error:
@@ -119,6 +134,8 @@ async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Even
     async with contextlib.AsyncExitStack() as doors:
         if settings.doors.socket:  # first, since it notices another daemon
             await doors.enter_async_context(_opened(_socket_door(session, settings.doors.socket)))
+        if settings.doors.http:
+            await doors.enter_async_context(_opened(_http_door(session, settings, settings.doors.http)))
         if settings.autostart:
             await session.runtime.start()
         if settings.doors.dbus:  # after the start: a bus that hangs keeps nobody from hearing anything
@@ -162,6 +179,14 @@ def _socket_door(session: Session, settings: SocketSettings) -> Door:
         group=settings.group or None,
         listening=control_socket(),
     )
+
+
+def _http_door(session: Session, settings: Settings, http: HttpSettings) -> Door:
+    """Raises a Refusal where it would let anybody in."""
+    from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
+
+    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()))
+    return HttpDoor(session, load_methods(), http, tokens)
 
 
 def _dbus_door(session: Session, doors: DoorSettings, settings: DbusSettings) -> Door:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from .engine.core import CoreError, CoreNode
+from .engine.core import CoreError, EngineEvent
+from .incidents import Incidents
 from .memory_lock import memory_locked
+from .probing.decibels import decibels
 from .problems import Refusal
 
 if TYPE_CHECKING:
+    from .probing.levels import Ear
     from .session import Session
 
 State = Literal["stopped", "running", "paused"]
 
 ENDPOINT_PATIENCE_MS = 10_000  # how long a stepped block may wait for a player or a recorder
 CLOSING_PATIENCE_S = 30.0  # for recorders to write out what they hold; a disk that hangs must not hang the daemon
-METER_LINGER_S = 5.0  # meters are filled for so long after somebody looked
 
 
 class Runtime:
@@ -27,8 +28,11 @@ class Runtime:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = asyncio.Lock()  # one change of state at a time; edits go on meanwhile
-        self._meter_timer: asyncio.TimerHandle | None = None
+        self._ear: Ear | None = None  # of all who ask for levels now and then
         self.state: State = "stopped"
+        engine = session.engine
+        self._block_ns = 1e9 * engine.block_frames / engine.sample_rate
+        self._incidents = Incidents(session.time_of, self._block_ns, self._costliest)
 
     @property
     def active(self) -> bool:
@@ -137,6 +141,17 @@ class Runtime:
         runs = outside is not None and outside.state.name == "running"
         return scene.pacer.id if runs and self.state == "running" else kind
 
+    def hear(self, event: EngineEvent) -> None:
+        """What the audio thread tells of trouble is kept for `performance`."""
+        self._incidents.hear(event, self._session.stage.node_of)
+
+    def _costliest(self) -> str:
+        """The node that takes most of a block; empty where none has been timed yet."""
+        stage = self._session.stage
+        costs = {node_id: stage.part(node_id).core.cost().average_ns for node_id in self._session.graph.nodes}
+        node = max(costs, key=costs.__getitem__, default="")
+        return node if node and costs[node] > 0 else ""
+
     def performance(self) -> dict[str, Any]:
         """What the audio thread counted, and what each node takes of a block (ns, of one block in 16)."""
         now = self._session.engine.status()
@@ -149,6 +164,9 @@ class Runtime:
                 "minimum_ns": cost.minimum_ns,
                 "average_ns": cost.average_ns,
                 "maximum_ns": cost.maximum_ns,
+                "wait_ns": cost.wait_ns,
+                "load": cost.average_ns / self._block_ns,
+                "load_maximum": cost.maximum_ns / self._block_ns,
                 "faults": core.faults,
             }
         return {
@@ -162,6 +180,7 @@ class Runtime:
             "realtime_priority": now.realtime_priority,
             "memory_locked": memory_locked(),
             "lateness_us": {f"<{2**k}": count for k, count in enumerate(now.lateness) if count},
+            "incidents": list(self._incidents),
             "nodes": nodes,
         }
 
@@ -171,18 +190,12 @@ class Runtime:
 
         None: silence. Meters are only filled while somebody looks, so the first look finds them empty.
         """
-        self._session.engine.meter(True)
-        if self._meter_timer:
-            self._meter_timer.cancel()
-        self._meter_timer = asyncio.get_running_loop().call_later(METER_LINGER_S, self._session.engine.meter, False)
-        wanted = self._session.graph.nodes if node_ids is None else node_ids
-        return {node_id: _levels(self._session.stage.part(node_id).core) for node_id in wanted}
-
-
-def _levels(core: CoreNode) -> dict[str, list[float | None]]:
-    peaks, squares = core.meters()
-    return {"peak_db": [_decibels(peak, 20) for peak in peaks], "rms_db": [_decibels(square, 10) for square in squares]}
-
-
-def _decibels(value: float, factor: int) -> float | None:
-    return round(factor * math.log10(value), 2) if 0 < value < math.inf else None
+        if self._ear is None:
+            self._ear = self._session.probing.levels.listen()
+        reading = self._ear.read(node_ids)
+        wanted = reading.layout.nodes if node_ids is None else node_ids
+        return {
+            node_id: {"peak_db": decibels(peaks, 20), "rms_db": decibels(squares, 10)}
+            for node_id in wanted
+            for peaks, squares in [reading.of(node_id)]
+        }

@@ -13,8 +13,9 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
+from .basis import Basis
 from .caller import Caller
 from .carried import NOTHING, Carried
 from .devices import Devices
@@ -47,6 +48,7 @@ from .node_states import States
 from .node_trial import try_node
 from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, aligned, compensations, draft_of, work_out
 from .presence import Presence
+from .probing.probing import Probing
 from .problems import Refusal
 from .receipt import Receipt
 from .runtime import Runtime
@@ -101,6 +103,7 @@ class Session:
         self.schedule = Schedule(self)
         self.states = States(self)
         self.runtime = Runtime(self)
+        self.probing = Probing(self)
         self.configuration: Configuration | None = None  # that can be read again; none for those who made us without
         self.devices = Devices(self)
         self._generations: Mapping[str, int] = {}
@@ -113,6 +116,7 @@ class Session:
         """Stops the engine; every file is finished, and every transaction stored, when this returns. What waits for its
         time is refused."""
         self.schedule.close()
+        self.probing.close()
         await self.runtime.stop()
         await self.devices.close()
         if self.keeping.store:
@@ -249,11 +253,13 @@ class Session:
         self.graph, self.revision = graph, revision
         self._stage_whole({}, self.frames(DEFAULT_FADE_MS), carried)
 
-    async def load(self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "") -> Receipt:
+    async def load(
+        self, document: Any, *, caller: Caller, fade_ms: float | None = None, label: str = "", **basis: Unpack[Basis]
+    ) -> Receipt:
         """One transaction from the present graph to the document's; nodes they have in common are kept."""
         wanted = parse_document(document, self.catalogue, self.limits, self.graph)
         edits = edits_between(self.graph, wanted, self.catalogue)
-        return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label)
+        return await self.apply(edits, caller=caller, fade_ms=fade_ms, label=label, **basis)
 
     def frames(self, ms: float) -> int:
         return round(ms * self.engine.sample_rate / 1000)
@@ -377,6 +383,7 @@ class Session:
         self.schedule_sweep()
 
     def _hear(self, event: EngineEvent) -> None:
+        self.runtime.hear(event)
         if event.kind == "adopted":
             self.schedule.enter_until(event.id)
             tell = self._to_tell.pop(self.stage.adopted(event), None)

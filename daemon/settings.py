@@ -164,6 +164,15 @@ def socket_path(settings: SocketSettings) -> str:
     return settings.path or os.environ.get("TONNETZ_SOCKET", "") or default
 
 
+def http_address(listen: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8420`, `[::1]:8420`, `localhost:8420`. Port 0: any that is free. A Refusal else."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", listen)
+    if found is None or int(found[3]) > 65535:
+        message = f"'{listen}' is no address to listen on, such as 127.0.0.1:8420 or [::1]:8420."
+        raise refuse("invalid_config", [Problem("invalid_value", message, "doors.http.listen")])
+    return found[1] or found[2], int(found[3])
+
+
 def storage_folder(settings: StorageSettings) -> str:
     """Where things are stored: as configured, else what systemd gave us, /var/lib/tonnetz (where that may be written),
     the user's own."""

@@ -26,6 +26,8 @@ from tonnetz.daemon.caller import Caller, Role
 from tonnetz.daemon.graph.wording import shortened, spoken
 from tonnetz.daemon.problems import Problem, Refusal, refuse, suggestion
 
+from .route import Route
+
 if TYPE_CHECKING:
     from tonnetz.daemon.session import Session
 
@@ -98,6 +100,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     role: Role
     mutates: bool
     shell: Shell | None
+    http: Route | None
     sets: str | None
     function: Callable[..., Awaitable[Any]]
     parameters: tuple[Parameter, ...]
@@ -179,7 +182,14 @@ class MethodTable(dict[str, Method]):
     """Methods by name, in the order they were declared."""
 
     def method(
-        self, name: str, *, role: Role, mutates: bool = False, shell: Shell | None = None, sets: str | None = None
+        self,
+        name: str,
+        *,
+        role: Role,
+        mutates: bool = False,
+        shell: Shell | None = None,
+        http: Route | None = None,
+        sets: str | None = None,
     ) -> Callable[[Function], Function]:
         """Enter the decorated function as `name` (`noun.verb`); `role` is the least one that may call it.
 
@@ -189,7 +199,7 @@ class MethodTable(dict[str, Method]):
         def enter(function: Function) -> Function:
             if name in self:
                 raise TypeError(f"{name} is declared twice")
-            self[name] = declare(function, name, role, mutates, shell, sets)
+            self[name] = declare(function, name, role, mutates, shell, http, sets)
             return function
 
         return enter
@@ -216,6 +226,7 @@ def declare(
     role: Role,
     mutates: bool,
     shell: Shell | None,
+    http: Route | None,
     sets: str | None = None,
 ) -> Method:
     """A method from its function; TypeError where the declaration would make a poor door."""
@@ -249,6 +260,8 @@ def declare(
     unknown = {name for name, _ in shell.arguments}.difference(names) if shell else ()
     if unknown:
         raise wrong(f"shell usage names no parameter of it: {', '.join(unknown)}")
+    if http is not None and (mistake := http.mistake(names[1:], mutates)):
+        raise wrong(mistake)
     struct = msgspec.defstruct(
         "".join(part.capitalize() for part in re.split(r"[._]", name)) + "Params",
         [(p.name, p.type) if p.required else (p.name, p.type, p.default) for p in parameters],
@@ -260,6 +273,7 @@ def declare(
         role=role,
         mutates=mutates,
         shell=shell,
+        http=http,
         sets=sets,
         function=function,
         parameters=tuple(parameters),

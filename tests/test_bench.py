@@ -85,11 +85,18 @@ def test_a_quick_run_has_all_rows(checkout: Path) -> None:
         assert row["residual_db"] < row["limit_db"] and row["worst"] in outcome.stdout, row
         assert row["met"] or row["reason"], row
 
+    assert [row["kind"] for row in results["watching"]] == ["json", "binary"]
+    for row in results["watching"]:
+        assert row["frames_per_s"] > 0 and row["percent"] > 0 and row["name"] in outcome.stdout
+
     assert 0 < results["idle"]["percent"] < 100 * (os.cpu_count() or 1)
     goals = [
-        row["met"] for rows in ("processing", "edits", "applied", "clicks") for row in results[rows] if "met" in row
+        row["met"]
+        for rows in ("processing", "edits", "applied", "watching", "clicks")
+        for row in results[rows]
+        if "met" in row
     ]
-    assert len(goals) == 5 + 1 + 2 + len(results["clicks"])
+    assert len(goals) == 5 + 1 + 2 + 2 + len(results["clicks"])
     said = outcome.stdout.count("  met") + outcome.stdout.count("  missed")
     assert said == len([*goals, results["idle"]["met"]])
 

@@ -37,11 +37,18 @@ from tonnetz.daemon.graph.edits import AnyEdit, RenameNode
 from tonnetz.daemon.graph.rules import Limits as GraphLimits
 from tonnetz.daemon.graph.transaction import apply_edits
 from tonnetz.daemon.node_catalogue import load_catalogue
+from tonnetz.daemon.probing.injecting import MOST_SAMPLES
+from tonnetz.daemon.probing.taps import BUDGET_BYTES, KEPT_S
 from tonnetz.daemon.reloading import Configuration
 from tonnetz.daemon.session import Session
 from tonnetz.daemon.settings import Settings, StorageSettings, parse_settings
 from tonnetz.daemon.startup import begin
 from tonnetz.rpc.doors.command_line.program import program
+from tonnetz.rpc.doors.http.callers import TICKET_S
+from tonnetz.rpc.doors.http.guard import BURST, RATE
+from tonnetz.rpc.doors.http.listening import MOST as LISTENERS
+from tonnetz.rpc.doors.http.sockets import MOST as WEBSOCKETS
+from tonnetz.rpc.doors.http.sockets import PATIENCE_S as UNREAD_S
 from tonnetz.rpc.doors.json_rpc import JsonRpc
 from tonnetz.rpc.doors.json_rpc import Limits as MessageLimits
 from tonnetz.rpc.doors.unix_socket import CONNECTIONS, PATIENCE_S
@@ -289,7 +296,7 @@ class Demo:
             self.process = subprocess.Popen(
                 [sys.executable, "examples/demo/run.py"],
                 cwd=folder,
-                env=os.environ | self.environment,
+                env=os.environ | self.environment | {"TONNETZ_DEMO_PORT": "0"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -302,8 +309,14 @@ class Demo:
             self.process.kill()
             raise
 
+    @property
+    def address(self) -> str:
+        """Of its HTTP door, which is not the usual one where several demos run."""
+        return re.findall(r"In a browser: http://(\S+)/", self.output.read_text())[0]
+
     def type(self, command: str, *, shell: Sequence[str] = ("sh", "-e", "-c")) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if name != "TONNETZ_SOCKET"}
+        command = command.replace("127.0.0.1:8420", self.address)
         return subprocess.run(
             [*shell, command], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -402,6 +415,14 @@ def test_bounds_are_the_programs() -> None:
     assert f"after {PATIENCE_S:g} s it is let go" in control and f"{QUEUE_LIMIT} events wait for each" in control
     assert f"{size.nodes:,} nodes and {size.connections:,} connections, {size.links_per_port} of them" in graph
     assert f"A text may have {TEXT_LIMIT >> 20} MiB" in graph
+    http = (DOCS / "http.md").read_text()
+    assert f"| {message.message_bytes >> 20} MiB, {message.depth} levels deep |" in http
+    assert f"| {RATE:g} a second, {BURST:g} at once |" in http and f"| listeners | {LISTENERS} |" in http
+    assert (
+        f"| WebSockets | {WEBSOCKETS}; one that leaves what it is sent unread for {UNREAD_S:g} s is cut off |" in http
+    )
+    assert f"| {BUDGET_BYTES >> 20} MiB: 64 channels at 48 kHz, {KEPT_S:g} s each |" in http
+    assert f"for one connection within {TICKET_S:g} s" in http and MOST_SAMPLES == 1 << 24
 
 
 # ---- Proofs ----------------------------------------------------------------------------------------------------------

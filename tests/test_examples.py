@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -72,7 +73,11 @@ class Demo:
         self.output = folder / "output.txt"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, EXAMPLES / "demo" / "run.py"], cwd=folder, stdout=output, stderr=subprocess.STDOUT
+                [sys.executable, EXAMPLES / "demo" / "run.py"],
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"TONNETZ_DEMO_PORT": "0"},
             )
         deadline = time.monotonic() + START_S
         while "Ctrl-C ends it" not in self.text():
@@ -80,6 +85,10 @@ class Demo:
                 self.end()
                 pytest.fail(self.text())
             time.sleep(0.05)
+
+    @property
+    def url(self) -> str:
+        return re.findall(r"In a browser: (http://\S+)/", self.text())[0]
 
     def text(self) -> str:
         return self.output.read_text()
@@ -132,10 +141,18 @@ def test_edits_apply_once(demo: Demo) -> None:
     assert "voice" in again.stderr
 
 
-@pytest.mark.parametrize("client", sorted(EXAMPLES.glob("1*.py")), ids=lambda path: path.stem)
+CLIENTS = sorted(path for path in EXAMPLES.glob("1*") if path.suffix in (".py", ".sh", ".js"))
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda path: path.stem)
 def test_clients_run(client: Path, demo: Demo) -> None:
-    outcome = run(sys.executable, client, demo.socket, cwd=demo.folder, TONNETZ_SOCKET=demo.socket)
-    assert outcome.returncode == 0, outcome.stderr
+    """Those in Python by the interpreter of the tests, JavaScript by node where there is one."""
+    by = {".py": [sys.executable], ".sh": ["sh", "-e"], ".js": ["node", "--experimental-websocket", "--no-warnings"]}
+    if not shutil.which(by[client.suffix][0]):
+        pytest.skip(f"there is no {by[client.suffix][0]} on this machine")
+    where = demo.socket if "socket" in client.stem or "11_" in client.stem else demo.url
+    outcome = run(*by[client.suffix], client, where, cwd=demo.folder, TONNETZ_SOCKET=demo.socket)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert "frame" in outcome.stdout
 
 
@@ -152,5 +169,5 @@ def test_the_demo_ends_with_a_complete_file(how: signal.Signals, tmp_path: Path)
 
 
 def test_every_example_is_tried() -> None:
-    tried = {path.name for path in GRAPHS} | {"05_edits.yaml"} | {path.name for path in EXAMPLES.glob("1*.py")}
-    assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".yaml", ".py", ".sh")} == tried
+    tried = {path.name for path in GRAPHS} | {"05_edits.yaml"} | {path.name for path in CLIENTS}
+    assert {path.name for path in EXAMPLES.iterdir() if path.suffix in (".yaml", ".py", ".sh", ".js")} == tried

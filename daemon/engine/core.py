@@ -92,12 +92,14 @@ def catalogue_json() -> bytes:
 
 
 class Cost(NamedTuple):
-    """What a node takes of a block, of those that were timed. Times in ns."""
+    """What a node takes of a block, of those that were timed. Times in ns; `wait_ns`: from the block's begin to the
+    node's turn, on average."""
 
     blocks: int
     minimum_ns: float
     average_ns: float
     maximum_ns: float
+    wait_ns: float
 
 
 class CoreNode:
@@ -165,7 +167,7 @@ class CoreNode:
     def cost(self) -> Cost:
         cost = ffi.new("struct tz_cost *")
         lib.tz_node_cost(self.handle, cost)
-        return Cost(cost.blocks, cost.minimum_ns, cost.average_ns, cost.maximum_ns)
+        return Cost(cost.blocks, cost.minimum_ns, cost.average_ns, cost.maximum_ns, cost.wait_ns)
 
 
 class CoreLink:
@@ -274,7 +276,7 @@ class CoreCommit:
 
 
 class EngineEvent(NamedTuple):
-    """What the audio thread told. `kind`: adopted, fault, gap or stepped_down; csrc/tonnetz_core.h says what the
+    """What the audio thread told. `kind`: adopted, fault, gap, stepped_down or late; csrc/tonnetz_core.h says what the
     rest means."""
 
     kind: str
@@ -288,6 +290,7 @@ _EVENT_KINDS = {
     lib.TZ_EVENT_FAULT: "fault",
     lib.TZ_EVENT_GAP: "gap",
     lib.TZ_EVENT_STEPPED_DOWN: "stepped_down",
+    lib.TZ_EVENT_LATE: "late",
 }
 
 

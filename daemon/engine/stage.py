@@ -16,11 +16,13 @@ from typing import Any, NamedTuple
 from ..graph.plan import Plan, PlanNode, Wire
 from .cabling import newcomers, predecessor, turn
 from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent
+from .core_probes import Probe
 from .crossing import crossing
 from .draining import LIMIT_S, QUIET_S, draining, leading_on, reaches
 from .fading import Newcomer
 from .node_state import restore
 from .parts import Cable, Cables, Change, Drain, Order, Outside, Part, Parts, Settings
+from .probes import Probes
 from .scene import Draining, Prepared, Scene
 
 LOOK_S = 0.1  # how often to look whether what drains has been let go
@@ -41,6 +43,7 @@ class Stage:
     def __init__(self, engine: CoreEngine, open_outside: Callable[[PlanNode, Mapping[str, Any]], Outside]) -> None:
         self.engine = engine
         self.scene = Scene()
+        self.probes = Probes()
         self._open_outside = open_outside
         self._not_before = 0  # the frame of the last change with a date that the present scene relies on
         self._changes: dict[int, Change] = {}  # submitted, not yet adopted
@@ -92,6 +95,7 @@ class Stage:
             commit = CoreCommit(next(self._numbers), after.core_plan)
             _set_values(commit, order, scene)
             carried = _transfer(commit, order, scene, made)
+            self.probes.follow(commit, made.values())
             if order.pacer is not scene.pacer:
                 commit.pace(after.scene.parts[order.pacer].core if order.pacer else None)
             for cable in after.turned:
@@ -129,6 +133,7 @@ class Stage:
     def enter(self, prepared: Prepared, due: int = 0) -> None:
         """From now on what is planned starts from this change, which was submitted and can't be taken back."""
         self.scene = prepared.scene
+        self.probes.followed(prepared.made)
         self._not_before = max(due, self._not_before)
 
     def withdraw(self, prepared: Prepared) -> bool:
@@ -186,6 +191,17 @@ class Stage:
             tag=next(self._numbers),
         )
 
+    def hang(self, probe: Probe, node_id: str, fits: Callable[[Part], bool]) -> asyncio.Future[int]:
+        """Hangs a probe on a node, which it follows to objects that fit it; gives the frame to come."""
+        commit = CoreCommit(next(self._numbers), None)
+        self.probes.come(commit, probe, self.part(node_id), fits)
+        return self._submit_aside(commit)
+
+    def take_down(self, probe: Probe) -> asyncio.Future[int]:
+        commit = CoreCommit(next(self._numbers), None)
+        self.probes.go(commit, probe)
+        return self._submit_aside(commit)
+
     def copy_state(self, source: CoreNode, target: CoreNode) -> asyncio.Future[int]:
         """Lets the engine copy what sound has left in a node, as it is at a block boundary, into another like it.
 
@@ -193,6 +209,10 @@ class Stage:
         """
         commit = CoreCommit(next(self._numbers), None)
         commit.copy(source, target)
+        return self._submit_aside(commit)
+
+    def _submit_aside(self, commit: CoreCommit) -> asyncio.Future[int]:
+        """What changes no scene. Gives the frame to come."""
         change = Change(asyncio.get_running_loop().create_future())
         self._changes[commit.number] = change
         try:

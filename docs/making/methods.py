@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker
 from tonnetz.daemon.event_names import EVENT_NAMES
 from tonnetz.daemon.event_types import Told, event_type
 from tonnetz.daemon.graph.edits import NodeId, PortName
+from tonnetz.daemon.probing import buffers, injecting, places, taps, tracing
 from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.runtime import Runtime
@@ -93,6 +94,7 @@ NOUNS = (
     "nodes",
     "devices",
     "runtime",
+    "debug",
     "events",
     "presence",
     "system",
@@ -101,6 +103,14 @@ NOUNS = (
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
 
 BEHIND: Mapping[str, type] = {"runtime": Runtime, "schedule": Schedule}  # what the methods of a noun are handed on to
+
+
+# The daemon's files that do a method's work, where it is in none of its own.
+WORKERS: Mapping[str, Sequence[Any]] = {
+    "debug.buffer": (buffers, taps, places),
+    "debug.inject": (injecting, places),
+    "debug.trace": (tracing, places.known_part),
+}
 
 
 def page() -> str:
@@ -141,6 +151,8 @@ def _method(method: Method, described: Mapping[str, Any]) -> Iterator[str]:
     if method.parameters:
         rows = [_parameter(parameter) for parameter in described["params"]]
         yield from ("", *table(["parameter", "values", "default", ""], rows))
+    if method.http is not None:
+        yield from ("", f"Over HTTP: `{method.http.usage}`")
     if method.shell is not None:
         yield from ("", f"In a shell: `{method.shell.example}`")
     yield from ("", "```json", msgspec.json.encode(request(method)).decode(), "```")
@@ -194,6 +206,7 @@ def _source(method: Method) -> str:
         beside.append(getattr(BEHIND[method.noun], method.verb))
     if method.noun == "devices":
         beside += [AlsaWorker, devices] if method.parameter("device") else [AlsaWorker._ask_in_turn]
+    beside += WORKERS.get(method.name, ())
     return "".join(inspect.getsource(one) for one in [function, *beside])
 
 

@@ -38,6 +38,7 @@ PARAMS: Mapping[str, Mapping[str, Any]] = {
     "templates.delete": {"name": "channel"},
     "graph.connect": {"source": "drone.out", "target": "mix.in_1"},
     "graph.disconnect": {"source": "drone.out", "target": "mix.in_2"},
+    "debug.buffer": {"id": "eq.out", "seconds": 0.01},
     "nodes.set_state": {
         "id": "mix",
         "state": {"version": 1, "type": "mixer", "fields": {}},

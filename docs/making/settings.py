@@ -29,9 +29,15 @@ MEANINGS: Mapping[str, str] = {
     "doors.socket.path": "The control socket; `socket: false` is none.",
     "doors.socket.mode": "Permissions of the socket file, in octal: they say who gets in.",
     "doors.socket.group": "The socket file's group. Members of a group named here are operators.",
-    "doors.http.listen": "",
-    "doors.http.allowed_hosts": "",
-    "doors.http.require_token": "",
+    "doors.http.listen": (
+        "Address and port of the HTTP door; `http: false` is none. Beyond this machine only with tokens. Port 0: any "
+        "that is free; the log names it."
+    ),
+    "doors.http.allowed_hosts": (
+        "Names that requests may call this machine by, beside localhost and addresses: `studio.example`, or with its "
+        "port."
+    ),
+    "doors.http.require_token": "Whether everybody needs a token; `auto`: only where other machines can reach it.",
     "doors.dbus.bus": "The message bus on which the daemon is `org.tonnetz.Tonnetz1`; `dbus: false` is none.",
     "doors.dbus.group": "Members of this group are operators on the bus.",
     "storage.directory": (
@@ -48,8 +54,6 @@ MEANINGS: Mapping[str, str] = {
     "graph": "A graph document to start with; `{}` is an empty graph.",
     "autostart": "Whether the engine runs from the start; else `tonnetz start` starts it.",
 }
-# Accepted, so that one file serves this version and the next; nothing listens there yet.
-LATER = ("doors.http",)
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -81,8 +85,7 @@ def _keys(section: type[Section], prefix: str) -> Iterator[Key]:
             continue
         explained = [MEANINGS.get(path), comments.get(field.name)]
         assert explained != [None, None], f"{path} is explained neither in daemon/settings.py nor here"
-        later = "Comes with a later version." if path.startswith(LATER) else ""
-        meaning = " ".join([_sentence(text) for text in explained if text] + [later]).strip()
+        meaning = " ".join([_sentence(text) for text in explained if text])
         made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
         default = msgspec.to_builtins(made)
         yield Key(path, schema_words(properties[field.name]), plain(default), meaning)

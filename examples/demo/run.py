@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ STATE = Path(".demo")
 CONFIGURATION = STATE / "tonnetz.yaml"
 LOOP = STATE / "sounds" / "loop.wav"
 RECORDINGS = STATE / "recordings"
+ADDRESS = "127.0.0.1:8420"  # as the configuration has it
 START_S = 20.0  # more than a slow machine needs to start the daemon
 
 INTRODUCTION = """\
@@ -34,6 +37,8 @@ From another terminal, in this folder:
   ./dev tonnetz set eq bands.1.gain_db=12     change it while it plays
   ./dev tonnetz watch                         see every change as it happens
 
+In a browser: http://{address}/
+
 Ctrl-C ends it and completes the file.
 """
 
@@ -41,7 +46,8 @@ Ctrl-C ends it and completes the file.
 def main() -> int:
     if not LOOP.exists() or LOOP.stat().st_mtime < (DEMO / "make_sound.py").stat().st_mtime:
         subprocess.run([sys.executable, DEMO / "make_sound.py", LOOP], check=True)
-    shutil.copyfile(DEMO / "tonnetz.yaml", CONFIGURATION)
+    address = free_address()
+    CONFIGURATION.write_text((DEMO / "tonnetz.yaml").read_text().replace(ADDRESS, address))
     shutil.rmtree(STATE / "state", ignore_errors=True)  # each demo begins with the configuration's graph
     RECORDINGS.mkdir(parents=True, exist_ok=True)
     earlier = set(RECORDINGS.iterdir())
@@ -57,11 +63,24 @@ def main() -> int:
 
     recording = first_recording(daemon, earlier)
     if recording is not None:
-        print(INTRODUCTION.format(loop=LOOP, recording=recording), flush=True)
+        print(INTRODUCTION.format(loop=LOOP, recording=recording, address=address), flush=True)
     status = daemon.wait()
     if recording is not None:
         print(f"{recording}: {length(recording)}")
     return status
+
+
+def free_address() -> str:
+    """Where HTTP listens: at the usual port, or at another where that is taken. TONNETZ_DEMO_PORT=0: any that is
+    free."""
+    usual = int(os.environ.get("TONNETZ_DEMO_PORT", ADDRESS.rpartition(":")[2]))
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", usual))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def first_recording(daemon: subprocess.Popen[bytes], earlier: set[Path]) -> Path | None:

@@ -52,25 +52,12 @@ class JsonRpc:
     async def answer(self, message: bytes, call: Call) -> bytes | None:
         """The answer to one message, a request or a batch; None when there is nothing to say (notifications)."""
         try:
-            document = self._parse(message)
+            document = parse(message, self.limits)
             if not isinstance(document, list):
                 return await self._answer_one(document, call)
             return await self._answer_batch(document, call)
         except Refusal as refusal:
             return encoded_error(None, refusal)
-
-    def _parse(self, message: bytes) -> Any:
-        if len(message) > self.limits.message_bytes:
-            raise _limit(f"A message may have {self.limits.message_bytes} bytes, not {len(message)}.")
-        try:
-            document = msgspec.json.decode(message)
-        except RecursionError:
-            raise _limit(f"The message is nested too deeply; {self.limits.depth} levels are allowed.") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Refusal("parse_error", f"Parse error: {error}.") from None
-        if message.count(b"[") + message.count(b"{") > self.limits.depth and deeper_than(document, self.limits.depth):
-            raise _limit(f"The message is nested too deeply; {self.limits.depth} levels are allowed.")
-        return document
 
     async def _answer_batch(self, entries: list[Any], call: Call) -> bytes | None:
         if not entries:
@@ -131,6 +118,21 @@ def _entry(method: Method) -> Entry:
             raise JsonRpcError(hidden.code, hidden.message, hidden.data) from None
 
     return entry
+
+
+def parse(message: bytes, limits: Limits) -> Any:
+    """The JSON of a message, within its limits; a Refusal says what is wrong with it."""
+    if len(message) > limits.message_bytes:
+        raise _limit(f"A message may have {limits.message_bytes} bytes, not {len(message)}.")
+    try:
+        document = msgspec.json.decode(message)
+    except RecursionError:
+        raise _limit(f"The message is nested too deeply; {limits.depth} levels are allowed.") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refusal("parse_error", f"Parse error: {error}.") from None
+    if message.count(b"[") + message.count(b"{") > limits.depth and deeper_than(document, limits.depth):
+        raise _limit(f"The message is nested too deeply; {limits.depth} levels are allowed.")
+    return document
 
 
 def check_request(request: Any) -> None:

@@ -10,6 +10,7 @@ from msgspec import Meta
 from tonnetz.daemon.problems import Refusal
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 
 Direction = Literal["playback", "capture"]
 DeviceName = Annotated[
@@ -104,7 +105,12 @@ class Mixer(msgspec.Struct, frozen=True):
     controls: list[MixerControl]
 
 
-@method("devices.list", role="viewer", shell=Shell("devices", example="tonnetz devices --direction playback"))
+@method(
+    "devices.list",
+    role="viewer",
+    shell=Shell("devices", example="tonnetz devices --direction playback"),
+    http=Route("GET /api/devices"),
+)
 async def list_devices(call: Call, direction: Way | None = None) -> DeviceList:
     """List the sound cards and devices, and the nodes that use them.
 
@@ -118,6 +124,7 @@ async def list_devices(call: Call, direction: Way | None = None) -> DeviceList:
     role="operator",
     mutates=True,
     shell=Shell("devices probe <device> [<direction>]", example="tonnetz devices probe null playback"),
+    http=Route("POST /api/devices/probe"),
 )
 async def probe(call: Call, device: DeviceName, direction: Way = "playback") -> Abilities:
     """Tell what a device can do.
@@ -131,6 +138,7 @@ async def probe(call: Call, device: DeviceName, direction: Way = "playback") -> 
     "devices.mixer",
     role="viewer",
     shell=Shell("devices mixer [<device>] [<control>]", example="tonnetz devices mixer hw:0 Master --volume-db -12"),
+    http=Route("POST /api/devices/mixer"),
 )
 async def mixer(
     call: Call,

@@ -67,6 +67,6 @@ async def unsubscribe(call: Call) -> None:
 
 def connection_of(call: Call) -> Connection:
     if call.connection is None:
-        message = "This door has no lasting connection to send events on; use the Unix socket."
+        message = "This door has no lasting connection to send events on; use the Unix socket, or a WebSocket."
         raise Refusal("unavailable", message)
     return call.connection

@@ -18,6 +18,7 @@ from tonnetz.daemon.problems import Problem, Refusal, refuse
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .presence import hinted
 
 Document = Annotated[dict[str, Any], Meta(description="a graph document: version, name, nodes, connections")]
@@ -119,7 +120,7 @@ class Validation(msgspec.Struct, frozen=True):
     warnings: list[str]
 
 
-@method("graph.get", role="viewer")
+@method("graph.get", role="viewer", http=Route("GET /api/graph", tagged=True))
 async def get(call: Call) -> GraphView:
     """Give the whole graph: a document, with the state, ports and latency of every node."""
     return msgspec.convert(call.session.view(), GraphView)
@@ -130,6 +131,7 @@ async def get(call: Call) -> GraphView:
     role="operator",
     mutates=True,
     shell=Shell("apply <edits:file>", example="tonnetz apply swap.yaml --fade-ms 50"),
+    http=Route("POST /api/graph/transactions", tagged=True),
 )
 async def apply(
     call: Call,
@@ -170,7 +172,12 @@ async def apply(
     return hinted(call, receipt, read_edits)
 
 
-@method("graph.validate", role="viewer", shell=Shell("validate <text:file>", example="tonnetz validate studio.yaml"))
+@method(
+    "graph.validate",
+    role="viewer",
+    shell=Shell("validate <text:file>", example="tonnetz validate studio.yaml"),
+    http=Route("POST /api/graph/validate"),
+)
 async def validate(
     call: Call,
     text: DocumentText | None = None,
@@ -200,7 +207,12 @@ async def validate(
     return Validation(True, [], receipt.warnings)
 
 
-@method("graph.export", role="viewer", shell=Shell("export", example="tonnetz export > studio.yaml"))
+@method(
+    "graph.export",
+    role="viewer",
+    shell=Shell("export", example="tonnetz export > studio.yaml"),
+    http=Route("GET /api/graph/export"),
+)
 async def export(call: Call, format: DocumentFormat = "yaml") -> str:
     """Give the graph as a document in YAML or JSON.
 
@@ -222,11 +234,14 @@ async def export(call: Call, format: DocumentFormat = "yaml") -> str:
     role="operator",
     mutates=True,
     shell=Shell("import <text:file>", example="tonnetz import studio.yaml --fade-ms 500"),
+    http=Route("PUT /api/graph", whole="document", without=("text",), tagged=True),
 )
 async def import_(
     call: Call,
     text: DocumentText | None = None,
     document: Document | None = None,
+    base_revision: BaseRevision | None = None,
+    strict: Strict = False,
     fade_ms: FadeMs | None = None,
     label: TransactionLabel = "",
 ) -> Receipt:
@@ -236,7 +251,9 @@ async def import_(
     """
     exactly_one(text=text, document=document)
     data = document if text is None else await read(text)
-    return await call.session.load(data, caller=call.caller, fade_ms=fade_ms, label=label)
+    return await call.session.load(
+        data, caller=call.caller, base_revision=base_revision, strict=strict, fade_ms=fade_ms, label=label
+    )
 
 
 def exactly_one(**alternatives: Any) -> None:

@@ -11,6 +11,7 @@ from tonnetz.daemon.problems import Refusal, refuse
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, method
+from ..route import Route
 from .graph import DryRun, FadeMs, TransactionLabel
 
 Originals = Annotated[
@@ -27,7 +28,7 @@ ShiftX = Annotated[Coordinate, Meta(description="how far to the right of its ori
 ShiftY = Annotated[Coordinate, Meta(description="how far below")]
 
 
-@method("graph.clone", role="operator", mutates=True)
+@method("graph.clone", role="operator", mutates=True, http=Route("POST /api/graph/clone", tagged=True))
 async def clone(
     call: Call,
     nodes: Originals | None = None,

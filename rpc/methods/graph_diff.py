@@ -10,6 +10,7 @@ from msgspec import Meta
 from tonnetz.daemon.graph.difference import Change, ConnectionChange, NameChange, NodeChange, place_of
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 
 if TYPE_CHECKING:
     from tonnetz.daemon.graph.model import Graph
@@ -38,7 +39,12 @@ class Differences(msgspec.Struct, frozen=True):
     edits: list[Any]
 
 
-@method("graph.diff", role="viewer", shell=Shell("diff <base> [<target>]", example="tonnetz diff 1"))
+@method(
+    "graph.diff",
+    role="viewer",
+    shell=Shell("diff <base> [<target>]", example="tonnetz diff 1"),
+    http=Route("GET /api/graph/diff"),
+)
 async def diff(call: Call, base: Side, target: Side | None = None) -> Differences:
     """Tell what differs between two graphs.
 

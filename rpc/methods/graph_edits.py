@@ -33,6 +33,7 @@ from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .graph import BaseRevision, DryRun, FadeMs, Strict
 from .presence import hinted
 
@@ -63,6 +64,7 @@ Place = Annotated[BoundedPosition, Meta(description="where an editor draws the n
     role="operator",
     mutates=True,
     shell=Shell("add <type> [<id>] [<config:words>...]", example="tonnetz add tone hum frequency=50 level_db=-40"),
+    http=Route("POST /api/graph/nodes", tagged=True),
 )
 async def add_node(
     call: Call,
@@ -90,6 +92,7 @@ async def add_node(
     role="operator",
     mutates=True,
     shell=Shell("rm <id>", example="tonnetz rm eq --strategy bridge"),
+    http=Route("DELETE /api/graph/nodes/{id}", tagged=True),
 )
 async def remove_node(
     call: Call,
@@ -104,7 +107,7 @@ async def remove_node(
     return await one(call, RemoveNode(id=id, strategy=strategy), base_revision, strict, fade_ms, dry_run)
 
 
-@method("graph.connect", role="operator", mutates=True)
+@method("graph.connect", role="operator", mutates=True, http=Route("POST /api/graph/connections", tagged=True))
 async def connect(
     call: Call,
     source: PortName,
@@ -118,7 +121,12 @@ async def connect(
     return await one(call, Connect(source=source, target=target), base_revision, strict, fade_ms, dry_run)
 
 
-@method("graph.disconnect", role="operator", mutates=True)
+@method(
+    "graph.disconnect",
+    role="operator",
+    mutates=True,
+    http=Route("DELETE /api/graph/connections/{id}", without=("source", "target"), tagged=True),
+)
 async def disconnect(
     call: Call,
     id: ConnectionId | None = None,
@@ -140,6 +148,7 @@ async def disconnect(
     mutates=True,
     sets="config",
     shell=Shell("set <id> <config:words>...", example="tonnetz set eq bands.1.gain_db=3 bands.1.q=0.8"),
+    http=Route("PATCH /api/graph/nodes/{id}", tagged=True),
 )
 async def configure_node(
     call: Call,
@@ -163,6 +172,7 @@ async def configure_node(
     mutates=True,
     sets="type",
     shell=Shell("replace <id> <type> [<config:words>...]", example="tonnetz replace eq gain gain_db=-3"),
+    http=Route("POST /api/graph/nodes/{id}/replace", tagged=True),
 )
 async def replace_node(
     call: Call,
@@ -187,6 +197,7 @@ async def replace_node(
     mutates=True,
     sets="label",
     shell=Shell("rename <id> <label>", example="tonnetz rename eq 'Warm and near'"),
+    http=Route("POST /api/graph/nodes/{id}/rename", tagged=True),
 )
 async def rename_node(
     call: Call,
@@ -205,6 +216,7 @@ async def rename_node(
     role="operator",
     mutates=True,
     shell=Shell("title <name>", example="tonnetz title 'Evening show'"),
+    http=Route("POST /api/graph/rename", tagged=True),
 )
 async def rename_graph(
     call: Call,
@@ -223,6 +235,7 @@ async def rename_graph(
     mutates=True,
     sets="position",
     shell=Shell("move <id> <x> <y>", example="tonnetz move eq 240 80"),
+    http=Route("POST /api/graph/nodes/{id}/move", tagged=True),
 )
 async def move_node(
     call: Call,
@@ -243,6 +256,7 @@ async def move_node(
     mutates=True,
     sets="bypass",
     shell=Shell("bypass <id> [<bypass>]", example="tonnetz bypass eq off"),
+    http=Route("POST /api/graph/nodes/{id}/bypass", tagged=True),
 )
 async def bypass_node(
     call: Call,

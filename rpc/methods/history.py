@@ -12,6 +12,7 @@ from tonnetz.daemon.entry import Entry, Kind
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .graph import FadeMs, TransactionLabel
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     edits: list[Any] = []
 
 
-@method("history.list", role="viewer", shell=Shell("history", example="tonnetz history --limit 5"))
+@method(
+    "history.list",
+    role="viewer",
+    shell=Shell("history", example="tonnetz history --limit 5"),
+    http=Route("GET /api/history"),
+)
 async def list_(
     call: Call, limit: Limit = 20, before: Before | None = None, author: Author | None = None, details: Details = False
 ) -> list[HistoryEntry]:
@@ -59,7 +65,13 @@ async def list_(
     return [shown(entry, entry.revision in known and entry.revision not in undoable, call, details) for entry in found]
 
 
-@method("history.undo", role="operator", mutates=True, shell=Shell("undo [<revision>]", example="tonnetz undo"))
+@method(
+    "history.undo",
+    role="operator",
+    mutates=True,
+    shell=Shell("undo [<revision>]", example="tonnetz undo"),
+    http=Route("POST /api/history/undo", tagged=True),
+)
 async def undo(call: Call, revision: Revision | None = None, fade_ms: FadeMs | None = None) -> Receipt:
     """Take back the caller's newest transaction that still holds, or that of a revision, whoever made it.
 
@@ -71,7 +83,13 @@ async def undo(call: Call, revision: Revision | None = None, fade_ms: FadeMs | N
     return await undoing.undo(call.session, call.caller, revision, fade_ms)
 
 
-@method("history.redo", role="operator", mutates=True, shell=Shell("redo", example="tonnetz redo"))
+@method(
+    "history.redo",
+    role="operator",
+    mutates=True,
+    shell=Shell("redo", example="tonnetz redo"),
+    http=Route("POST /api/history/redo", tagged=True),
+)
 async def redo(call: Call, fade_ms: FadeMs | None = None) -> Receipt:
     """Do again what the caller undid last; not after they have changed something else."""
     from tonnetz.daemon import undoing
@@ -79,7 +97,13 @@ async def redo(call: Call, fade_ms: FadeMs | None = None) -> Receipt:
     return await undoing.redo(call.session, call.caller, fade_ms)
 
 
-@method("history.revert", role="operator", mutates=True, shell=Shell("revert <revision>", example="tonnetz revert 0"))
+@method(
+    "history.revert",
+    role="operator",
+    mutates=True,
+    shell=Shell("revert <revision>", example="tonnetz revert 0"),
+    http=Route("POST /api/history/revert", tagged=True),
+)
 async def revert(
     call: Call, revision: Revision, fade_ms: FadeMs | None = None, label: TransactionLabel = ""
 ) -> Receipt:

@@ -13,6 +13,7 @@ from tonnetz.daemon.problems import Problem, Refusal, suggestion
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .graph import BaseRevision, DryRun, FadeMs, Strict
 from .graph_edits import Config, one
 
@@ -60,7 +61,12 @@ class NodeTest(msgspec.Struct, frozen=True, kw_only=True):
     duration_ms: float
 
 
-@method("nodes.templates", role="viewer", shell=Shell("types", example="tonnetz types"))
+@method(
+    "nodes.templates",
+    role="viewer",
+    shell=Shell("types", example="tonnetz types"),
+    http=Route("GET /api/nodes/templates"),
+)
 async def templates(call: Call) -> list[Template]:
     """List the node types.
 
@@ -71,7 +77,12 @@ async def templates(call: Call) -> list[Template]:
     return [Template(spec.type, spec.category, spec.help, spec.ports, spec.parameters) for spec in specs]
 
 
-@method("nodes.schema", role="viewer", shell=Shell("schema <type>", example="tonnetz schema equalizer"))
+@method(
+    "nodes.schema",
+    role="viewer",
+    shell=Shell("schema <type>", example="tonnetz schema equalizer"),
+    http=Route("GET /api/nodes/{type}/schema"),
+)
 async def schema(call: Call, type: TypeName) -> ConfigSchema:
     """Tell what a node type can be told.
 
@@ -87,6 +98,7 @@ async def schema(call: Call, type: TypeName) -> ConfigSchema:
     role="operator",
     mutates=True,
     shell=Shell("test <type> [<config:words>...]", "tonnetz test file_player path=jingle.wav"),
+    http=Route("POST /api/nodes/{type}/test"),
 )
 async def try_node(call: Call, type: TypeName, config: Config | None = None) -> NodeTest:
     """Find out whether a node would work, without making one.
@@ -98,7 +110,12 @@ async def try_node(call: Call, type: TypeName, config: Config | None = None) -> 
     return msgspec.convert(await call.session.test_node(known_type(call, type).type, config or {}), NodeTest)
 
 
-@method("nodes.get_state", role="viewer", shell=Shell("state <id>", example="tonnetz state eq"))
+@method(
+    "nodes.get_state",
+    role="viewer",
+    shell=Shell("state <id>", example="tonnetz state eq"),
+    http=Route("GET /api/graph/nodes/{id}/state"),
+)
 async def get_state(call: Call, id: NodeId) -> TakenState:
     """Give what sound has left in a node: filter memories, delay lines, phases.
 
@@ -111,7 +128,12 @@ async def get_state(call: Call, id: NodeId) -> TakenState:
     return TakenState(id, taken.frame, to_plain(taken.state))
 
 
-@method("nodes.set_state", role="operator", mutates=True)
+@method(
+    "nodes.set_state",
+    role="operator",
+    mutates=True,
+    http=Route("PUT /api/graph/nodes/{id}/state", whole="state", tagged=True),
+)
 async def set_state(
     call: Call,
     id: NodeId,

@@ -12,6 +12,7 @@ from tonnetz.daemon.graph.edits import AnyEdit, Coordinate, NodeId
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .events import connection_of
 
 ParameterName = Annotated[str, Meta(max_length=200)]
@@ -75,7 +76,7 @@ async def set_(
     return msgspec.convert(person, PersonView, from_attributes=True)
 
 
-@method("presence.list", role="viewer", shell=Shell("who", example="tonnetz who"))
+@method("presence.list", role="viewer", shell=Shell("who", example="tonnetz who"), http=Route("GET /api/presence"))
 async def list_(call: Call) -> list[PersonView]:
     """List everybody who is there."""
     return msgspec.convert(call.session.presence.people(), list[PersonView], from_attributes=True)

@@ -12,6 +12,7 @@ from tonnetz.daemon.problems import Refusal, suggestion
 from tonnetz.daemon.storage.status import StorageStatus
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 
 RuntimeState = Literal["stopped", "running", "paused"]
 # A minute of audio at 48 kHz and 256 frames: more would keep this connection waiting for longer than people do.
@@ -48,17 +49,32 @@ class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node takes of a block's time, of one block in 16; `faults` counts blocks muted for NaN or infinity."""
+    """What a node takes of a block's time, of one block in 16. `wait_ns`: from the block's begin until its turn, on
+    average. `load`: its share of a block's time. `faults` counts blocks muted for NaN or infinity."""
 
     blocks: int
     minimum_ns: float
     average_ns: float
     maximum_ns: float
+    wait_ns: float
+    load: float
+    load_maximum: float
     faults: int
 
 
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that went wrong in the audio thread, in the block at `frame`; `time` is UTC, RFC 3339."""
+
+    frame: int
+    time: str
+    kind: Literal["late", "gap", "stepped_down", "fault"]
+    cause: str
+    node: str | None
+
+
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audio thread counted so far. `lateness_us` counts blocks by how late they were (`<64`: below 64 µs).
+    """What the audio thread counted so far. `lateness_us` counts blocks by how late they began (`<64`: below 64 µs).
+    `incidents` are the newest hundred; of late blocks about three a second are told.
 
     `realtime_priority` is 0 where it runs at ordinary priority: nobody asked for more, or that is not allowed, or it
     hogged its core. `memory_locked`: no page of the daemon's can be swapped out.
@@ -81,6 +97,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     realtime_priority: int
     memory_locked: bool
     lateness_us: dict[str, int]
+    incidents: list[Incident]
     nodes: dict[str, NodeCost]
 
 
@@ -91,7 +108,12 @@ class Levels(msgspec.Struct, frozen=True):
     rms_db: list[float | None]
 
 
-@method("runtime.status", role="viewer", shell=Shell("status", example="tonnetz status"))
+@method(
+    "runtime.status",
+    role="viewer",
+    shell=Shell("status", example="tonnetz status"),
+    http=Route("GET /api/runtime/status"),
+)
 async def status(call: Call) -> RuntimeStatus:
     """Tell how the engine is.
 
@@ -109,13 +131,13 @@ async def status(call: Call) -> RuntimeStatus:
     return msgspec.convert(now, RuntimeStatus)
 
 
-@method("runtime.performance", role="viewer")
+@method("runtime.performance", role="viewer", http=Route("GET /api/runtime/performance"))
 async def performance(call: Call) -> Performance:
     """Tell what processing costs, in all and node by node, and how late blocks were."""
     return msgspec.convert(call.session.runtime.performance(), Performance)
 
 
-@method("runtime.meters", role="viewer")
+@method("runtime.meters", role="viewer", http=Route("GET /api/runtime/meters"))
 async def meters(call: Call, nodes: Nodes | None = None) -> dict[str, Levels]:
     """Tell the levels of nodes: the peak since the last look, and the RMS now.
 
@@ -129,14 +151,26 @@ async def meters(call: Call, nodes: Nodes | None = None) -> dict[str, Levels]:
     return msgspec.convert(call.session.runtime.meters(nodes), dict[str, Levels])
 
 
-@method("runtime.start", role="operator", mutates=True, shell=Shell("start", example="tonnetz start"))
+@method(
+    "runtime.start",
+    role="operator",
+    mutates=True,
+    shell=Shell("start", example="tonnetz start"),
+    http=Route("POST /api/runtime/start"),
+)
 async def start(call: Call) -> RuntimeStatus:
     """Start the engine, or let a paused one go on."""
     await call.session.runtime.start()
     return await status(call)
 
 
-@method("runtime.stop", role="operator", mutates=True, shell=Shell("stop", example="tonnetz stop"))
+@method(
+    "runtime.stop",
+    role="operator",
+    mutates=True,
+    shell=Shell("stop", example="tonnetz stop"),
+    http=Route("POST /api/runtime/stop"),
+)
 async def stop(call: Call) -> RuntimeStatus:
     """Stop the engine and finish the files being written.
 
@@ -146,7 +180,13 @@ async def stop(call: Call) -> RuntimeStatus:
     return await status(call)
 
 
-@method("runtime.pause", role="operator", mutates=True, shell=Shell("pause", example="tonnetz pause"))
+@method(
+    "runtime.pause",
+    role="operator",
+    mutates=True,
+    shell=Shell("pause", example="tonnetz pause"),
+    http=Route("POST /api/runtime/pause"),
+)
 async def pause(call: Call) -> RuntimeStatus:
     """Hold the engine between two blocks.
 
@@ -156,7 +196,13 @@ async def pause(call: Call) -> RuntimeStatus:
     return await status(call)
 
 
-@method("runtime.step", role="operator", mutates=True, shell=Shell("step [<blocks>]", example="tonnetz step 10"))
+@method(
+    "runtime.step",
+    role="operator",
+    mutates=True,
+    shell=Shell("step [<blocks>]", example="tonnetz step 10"),
+    http=Route("POST /api/runtime/step"),
+)
 async def step(call: Call, blocks: Blocks = 1) -> RuntimeStatus:
     """Process some blocks and hold again.
 

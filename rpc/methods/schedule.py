@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 
 ScheduleId = Annotated[int, Meta(ge=1, le=2**53, description="the number of a transaction, as schedule.list gives it")]
 
@@ -23,7 +24,12 @@ class Scheduled(msgspec.Struct, frozen=True, kw_only=True):
     edits: int
 
 
-@method("schedule.list", role="viewer", shell=Shell("scheduled", example="tonnetz scheduled"))
+@method(
+    "schedule.list",
+    role="viewer",
+    shell=Shell("scheduled", example="tonnetz scheduled"),
+    http=Route("GET /api/schedule"),
+)
 async def list_(call: Call) -> list[Scheduled]:
     """List the transactions that wait for their time, the next one first."""
     return msgspec.convert(call.session.schedule.list(), list[Scheduled])
@@ -34,6 +40,7 @@ async def list_(call: Call) -> list[Scheduled]:
     role="operator",
     mutates=True,
     shell=Shell("cancel <id>", example="tonnetz cancel 1"),
+    http=Route("DELETE /api/schedule/{id}"),
 )
 async def cancel(call: Call, id: ScheduleId) -> None:
     """Take away a transaction before its time.

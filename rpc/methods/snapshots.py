@@ -11,6 +11,7 @@ from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .graph import DryRun, FadeMs, TransactionLabel
 from .history import rfc3339
 
@@ -36,7 +37,12 @@ class SnapshotView(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
 
 
-@method("snapshots.list", role="viewer", shell=Shell("snapshots", example="tonnetz snapshots"))
+@method(
+    "snapshots.list",
+    role="viewer",
+    shell=Shell("snapshots", example="tonnetz snapshots"),
+    http=Route("GET /api/snapshots"),
+)
 async def list_(call: Call) -> list[SnapshotView]:
     """List the snapshots, the newest first."""
     from tonnetz.daemon.storage.snapshots import listed
@@ -50,6 +56,7 @@ async def list_(call: Call) -> list[SnapshotView]:
     role="operator",
     mutates=True,
     shell=Shell("snapshot <name>", example="tonnetz snapshot 'before the show'"),
+    http=Route("POST /api/snapshots"),
 )
 async def save(call: Call, name: SnapshotName, replace: Replace = False) -> SnapshotView:
     """Keep the graph as it is now under a name, until it is deleted.
@@ -66,7 +73,13 @@ async def save(call: Call, name: SnapshotName, replace: Replace = False) -> Snap
     return view(made)
 
 
-@method("snapshots.load", role="operator", mutates=True, shell=Shell("recall <name>", example="tonnetz recall evening"))
+@method(
+    "snapshots.load",
+    role="operator",
+    mutates=True,
+    shell=Shell("recall <name>", example="tonnetz recall evening"),
+    http=Route("POST /api/snapshots/{name}/load", tagged=True),
+)
 async def load(
     call: Call,
     name: SnapshotName,
@@ -93,7 +106,11 @@ async def load(
 
 
 @method(
-    "snapshots.delete", role="operator", mutates=True, shell=Shell("forget <name>", example="tonnetz forget evening")
+    "snapshots.delete",
+    role="operator",
+    mutates=True,
+    shell=Shell("forget <name>", example="tonnetz forget evening"),
+    http=Route("DELETE /api/snapshots/{name}"),
 )
 async def delete(call: Call, name: SnapshotName) -> None:
     """Delete a snapshot. The graph is not changed."""

@@ -13,6 +13,7 @@ from tonnetz.daemon.storage.status import StorageStatus
 from tonnetz.daemon.version import __version__
 
 from ..method_table import Call, method, table
+from ..route import Route
 from .runtime import NodeTrouble, RuntimeState, status
 
 API_VERSION = 1  # goes up when something that worked would stop working
@@ -52,13 +53,13 @@ class Health(msgspec.Struct, frozen=True):
     storage: StorageStatus
 
 
-@method("system.version", role="viewer")
+@method("system.version", role="viewer", http=Route("GET /api/system/version"))
 async def version(call: Call) -> Version:
     """Tell the version of the daemon and of its interface."""
     return Version(__version__, API_VERSION)
 
 
-@method("system.describe", role="viewer")
+@method("system.describe", role="viewer", http=Route("GET /api/system"))
 async def describe(call: Call) -> Description:
     """Tell what this daemon is, what it understands, and who it takes the caller for."""
     now = await status(call)
@@ -77,7 +78,7 @@ async def describe(call: Call) -> Description:
     )
 
 
-@method("system.health", role="viewer")
+@method("system.health", role="viewer", http=Route("GET /api/system/health"))
 async def health(call: Call) -> Health:
     """Tell whether the daemon is well.
 

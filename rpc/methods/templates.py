@@ -11,6 +11,7 @@ from tonnetz.daemon.graph.edits import Coordinate, NodeId
 from tonnetz.daemon.receipt import Receipt
 
 from ..method_table import Call, Shell, method
+from ..route import Route
 from .graph import DryRun, FadeMs, TransactionLabel
 from .graph_clone import nodes_named
 from .history import rfc3339
@@ -38,7 +39,12 @@ class TemplateView(msgspec.Struct, frozen=True, kw_only=True):
     connections: list[dict[str, Any]]
 
 
-@method("templates.list", role="viewer", shell=Shell("templates", example="tonnetz templates"))
+@method(
+    "templates.list",
+    role="viewer",
+    shell=Shell("templates", example="tonnetz templates"),
+    http=Route("GET /api/templates"),
+)
 async def list_(call: Call) -> list[TemplateView]:
     """List the templates, by name."""
     from tonnetz.daemon.graph.document import to_document
@@ -60,7 +66,7 @@ async def list_(call: Call) -> list[TemplateView]:
     return views
 
 
-@method("templates.save", role="operator", mutates=True)
+@method("templates.save", role="operator", mutates=True, http=Route("POST /api/templates"))
 async def save(
     call: Call, name: TemplateName, nodes: Parts | None = None, help: TemplateHelp = "", replace: Replace = False
 ) -> None:
@@ -76,7 +82,11 @@ async def save(
 
 
 @method(
-    "templates.insert", role="operator", mutates=True, shell=Shell("insert <name>", example="tonnetz insert channel")
+    "templates.insert",
+    role="operator",
+    mutates=True,
+    shell=Shell("insert <name>", example="tonnetz insert channel"),
+    http=Route("POST /api/templates/{name}/insert", tagged=True),
 )
 async def insert(
     call: Call,
@@ -110,7 +120,7 @@ async def insert(
     return msgspec.structs.replace(receipt, warnings=[*notes, *receipt.warnings])
 
 
-@method("templates.delete", role="operator", mutates=True)
+@method("templates.delete", role="operator", mutates=True, http=Route("DELETE /api/templates/{name}"))
 async def delete(call: Call, name: TemplateName) -> None:
     """Delete a template. No graph is changed."""
     from tonnetz.daemon.storage import templates

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from tonnetz.daemon.engine.core import build_profile
 
-from . import clicks, editing, limit, storing, table
+from . import clicks, editing, limit, storing, table, watching
 from .workloads import WORKLOADS
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench"
@@ -36,12 +36,17 @@ class Effort(NamedTuple):
     requests: int  # of each kind and size of graph
     sizes: tuple[int, ...]
     stored: int  # nodes
+    watched_s: float  # by each crowd
     idle_s: float
     click_share: int  # so many kinds of edits there are to each that is tried for clicks
 
 
-FULL = Effort(rounds=60, crowd_s=4.0, requests=150, sizes=SIZES, stored=SIZES[-1], idle_s=8.0, click_share=1)
-QUICK = Effort(rounds=5, crowd_s=0.3, requests=10, sizes=SIZES[:3], stored=SIZES[2], idle_s=1.5, click_share=5)
+FULL = Effort(
+    rounds=60, crowd_s=4.0, requests=150, sizes=SIZES, stored=SIZES[-1], watched_s=5.0, idle_s=8.0, click_share=1
+)
+QUICK = Effort(
+    rounds=5, crowd_s=0.3, requests=10, sizes=SIZES[:3], stored=SIZES[2], watched_s=1.0, idle_s=1.5, click_share=5
+)
 
 
 def processing(rounds: int) -> list[dict[str, Any]]:
@@ -90,6 +95,8 @@ async def everything(effort: Effort, tell: Callable[[str], None]) -> dict[str, A
         results["applied"] += await editing.applied(nodes, effort.requests)
     tell("storing")
     results["stored"] = await storing.stored(effort.stored)
+    tell("watching")
+    results["watching"] = await watching.watched(effort.watched_s)
     tell("rest")
     results["idle"] = await editing.idle(effort.idle_s)
     tell("clicks")

@@ -13,6 +13,7 @@ EDITS_GOAL = 2000  # in a second, on 100 nodes, with no late block
 APPLIED_GOAL_MS = BLOCK_NS / 1e6 + 5  # p99 on 1,000 nodes: a block, and 5 ms
 APPLIED_GOAL_NODES = 1000
 IDLE_GOAL_PERCENT = 1
+WATCHING_GOAL_PERCENT = 15  # of a core; goal of issue 7
 STORED_GOAL_S = 3  # whatever is done with a graph of 10,000 nodes as a whole; issue 5
 STORED_GOAL_NODES = 10_000
 
@@ -31,6 +32,8 @@ def judge(results: dict[str, Any]) -> None:
     for row in results["stored"]:
         if row["nodes"] == STORED_GOAL_NODES:
             row["goal"], row["met"] = STORED_GOAL_S, row["seconds"] <= STORED_GOAL_S
+    for row in results["watching"]:
+        row["goal"], row["met"] = WATCHING_GOAL_PERCENT, row["percent"] < WATCHING_GOAL_PERCENT
     idle = results["idle"]
     idle["goal"], idle["met"] = IDLE_GOAL_PERCENT, idle["percent"] < IDLE_GOAL_PERCENT
 
@@ -50,6 +53,9 @@ def lines(results: dict[str, Any]) -> list[str]:
     columns = ["p50 ms", "p99 ms", "p50 blk", "p99 blk", "goal"]
     shown += _section("From request to sound, over the socket", columns, map(_applied, results["applied"]))
     shown += _section("Storing", ["", "", "", "seconds", "goal"], map(_stored, results["stored"]))
+    shown += _section(
+        "Watching levels over WebSockets", ["", "", "per second", "CPU", "goal"], map(_watching, results["watching"])
+    )
     idle = results["idle"]
     cells = ["", "", "", f"{idle['percent']:.2f} %", _goal(idle, f"< {IDLE_GOAL_PERCENT} %")]
     shown += _section("At rest", ["", "", "", "CPU", "goal"], [(idle["name"], cells)])
@@ -83,6 +89,11 @@ def _clicks(row: dict[str, Any]) -> tuple[str, list[str]]:
     residual = f"{row['residual_db']:.1f}" if row["residual_db"] > -150 else "none"  # less than floats are worth
     reason = "" if row["met"] else f": {row['reason']}"
     return row["worst"], ["", "", over, residual, _goal(row, f"≤ {row['goal']:.0f}") + reason]
+
+
+def _watching(row: dict[str, Any]) -> tuple[str, list[str]]:
+    cells = ["", "", f"{row['frames_per_s']:,.0f}", f"{row['percent']:.1f} %"]
+    return row["name"], [*cells, _goal(row, f"< {WATCHING_GOAL_PERCENT} %")]
 
 
 def _goal(row: dict[str, Any], wording: str) -> str:

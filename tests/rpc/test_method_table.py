@@ -16,6 +16,7 @@ from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
 from tonnetz.rpc.method_table import Call, Method, MethodTable, Shell, load_methods, unbounded_float
+from tonnetz.rpc.route import Route
 
 Gain = Annotated[float, Meta(ge=-120, le=24, description="gain in dB")]
 
@@ -264,10 +265,38 @@ def test_the_real_methods_are_all_there() -> None:
         "nodes": {"templates", "schema", "test", "get_state", "set_state"},
         "devices": {"list", "probe", "mixer"},
         "runtime": {"start", "stop", "pause", "step", "status", "performance", "meters"},
+        "debug": {"buffer", "inject", "trace"},
         "events": {"subscribe", "unsubscribe"},
         "system": {"describe", "version", "health", "reload"},
         "rpc": {"discover"},
     } == {noun: {m.verb for m in table.values() if m.noun == noun} for noun in {m.noun for m in table.values()}}
+
+
+def test_every_method_is_within_reach_of_http() -> None:
+    """But for those that need a connection that lasts: a WebSocket has them."""
+    table = load_methods()
+    without = {method.name for method in table.values() if method.http is None}
+    assert without == {"events.subscribe", "events.unsubscribe", "presence.set"}
+    usages = [method.http.usage for method in table.values() if method.http]
+    assert len(set(usages)) == len(usages)
+
+
+@pytest.mark.parametrize(
+    ("route", "why"),
+    [
+        (Route("get /api/x"), "is no route such as"),
+        (Route("GET api"), "is no route such as"),
+        (Route("GET /api/{gone}"), "names no parameter of it: gone"),
+        (Route("PUT /api/x", whole="gone"), "names no parameter of it: gone"),
+        (Route("GET /api/{node}"), "must change nothing"),
+    ],
+)
+def test_routes_that_would_mislead_are_no_declarations(route: Route, why: str) -> None:
+    with pytest.raises(TypeError, match=why):
+
+        @MethodTable().method("test.gain", role="operator", mutates=True, http=route)
+        async def gain(call: Call, node: str) -> None:
+            """Set a gain."""
 
 
 def test_whatever_mutates_needs_more_than_looking() -> None:

@@ -50,6 +50,9 @@ def command_from(method: Method) -> click.Command:
         except Refusal as refusal:
             raise Refused(refusal.code, refusal.message, refusal.data) from None
         result = terminal.call(method.name, **params)
+        if isinstance(result, dict) and result.get("kind") == "blob":
+            terminal.give_out(result)
+            return 0
         terminal.print(result, text_of(method.result, result, dry_run=bool(params.get("dry_run"))))
         return int(failed(method.result, result))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tonnetz.daemon.receipt import Receipt
+from tonnetz.rpc.methods.debug import Samples, Trace
 from tonnetz.rpc.methods.devices import Abilities, DeviceList, Mixer
 from tonnetz.rpc.methods.graph import Validation
 from tonnetz.rpc.methods.graph_diff import Differences
@@ -19,7 +20,9 @@ from tonnetz.rpc.methods.nodes import ConfigSchema, NodeTest, Template
 from tonnetz.rpc.methods.runtime import RuntimeStatus
 from tonnetz.rpc.methods.snapshots import SnapshotView
 from tonnetz.rpc.methods.templates import TemplateView
+from tonnetz.rpc.route import Blob
 
+from .sound_text import samples_text, trace_text
 from .terminal import aligned, counted, problem_text
 from .words import spelled
 
@@ -249,6 +252,8 @@ PRINTERS: dict[Any, Callable[[Any], str]] = {
     RuntimeStatus: runtime_status,
     list[Template]: templates,
     ConfigSchema: config_schema,
+    Samples | Blob: samples_text,
+    Trace: trace_text,
     NodeTest: node_test,
     DeviceList: device_list,
     Abilities: abilities,

@@ -22,7 +22,7 @@ from .terminal import Terminal, refused_text, warn
 from .words import sentence
 
 # Commands that are more than one method, each in its module of that name; the others follow from the table.
-WRITTEN = ("call", "completion", "connect", "disconnect", "render", "show", "watch")
+WRITTEN = ("call", "completion", "connect", "disconnect", "meter", "render", "show", "token", "top", "watch")
 REFUSED, NOT_REACHED, INTERRUPTED = 1, 3, 130
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

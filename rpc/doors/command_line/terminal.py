@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -51,6 +53,17 @@ class Terminal:
             text = msgspec.json.format(msgspec.json.encode(result), indent=2).decode()
         if text:
             click.echo(text)
+
+    def give_out(self, blob: Mapping[str, Any]) -> None:
+        """Bytes, to a file or program that standard output leads to, else into a file of their own."""
+        data = base64.b64decode(blob["data"])
+        if self.json:
+            self.print(blob, "")
+        elif not sys.stdout.isatty():
+            sys.stdout.buffer.write(data)
+        else:
+            Path(blob["name"]).write_bytes(data)
+            click.echo(f"{blob['name']}: {len(data):,} bytes")
 
 
 def refused_text(refused: Refused) -> str:

@@ -1,0 +1,182 @@
+"""The HTTP door: opens a port, turns away what must not come in, and hands on the rest."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from tonnetz.daemon.problems import Problem, Refusal, refuse
+from tonnetz.daemon.settings import HttpSettings, http_address
+from tonnetz.daemon.tokens import TokenFile
+
+from ...method_table import Method
+from ..json_rpc import JsonRpc, Limits, internal_error
+from . import PortInUse
+from .answers import error_response, from_aiohttp, json_response
+from .callers import CALLER, TICKET_S, Callers, caller_of
+from .graph_socket import graph_socket
+from .guard import HEADERS, Guard, is_address
+from .listening import Listening
+from .metrics import metrics_response
+from .monitoring_socket import monitoring_socket
+from .openapi import openapi_document
+from .pages import page_routes
+from .rest import routes
+from .sockets import Sockets
+
+if TYPE_CHECKING:
+    from tonnetz.daemon.session import Session
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_S = 75.0  # that an idle connection stays open
+LONGEST_LINE = 1 << 20  # bytes of a request's first line: room for the names of 10,000 nodes
+# What can't be read as HTTP at all is answered by aiohttp, and is nothing to fill our log with.
+UNREADABLE = logging.getLogger(f"{__name__}.unreadable")
+UNREADABLE.setLevel(logging.CRITICAL)
+
+
+class HttpDoor:
+    """Listens on a TCP port. Raises Refusal (invalid_config) where the settings would let anybody in."""
+
+    def __init__(
+        self,
+        session: Session,
+        methods: Mapping[str, Method],
+        settings: HttpSettings,
+        tokens: TokenFile,
+        *,
+        limits: Limits = Limits(),
+        guard: Guard | None = None,
+    ) -> None:
+        self.session = session
+        self.host, self.port = http_address(settings.listen)
+        required = token_required(settings, self.host, tokens)
+        self._json_rpc = JsonRpc(methods, limits)
+        self._guard = guard or Guard(settings.allowed_hosts)
+        self._callers = Callers(tokens, required)
+        self._sockets = Sockets(self._callers)
+        self._listening = Listening(session, self._sockets)
+        self._public: set[object] = set()  # handlers that need no token
+        self._runner: web.AppRunner | None = None
+        self._application = self._make(methods)
+
+    @property
+    def address(self) -> str:
+        """`127.0.0.1:8420`, with the port that there is once it is open."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    async def open(self) -> None:
+        """Begin to listen. Raises PortInUse."""
+        self._runner = web.AppRunner(
+            self._application,
+            access_log=None,
+            logger=UNREADABLE,
+            keepalive_timeout=KEEPALIVE_S,
+            max_line_size=LONGEST_LINE,
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            why = os.strerror(error.errno) if error.errno else error
+            message = f"can't listen on http://{self.address}/: {why}; set doors.http.listen to another address"
+            raise PortInUse(message) from error
+        self.port = self._runner.addresses[0][1]
+        log.info("listening on http://%s/", self.address)
+
+    async def close(self) -> None:
+        """Take leave of everybody and close the port."""
+        await self._sockets.close()
+        await self._listening.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # ---- The application ---------------------------------------------------------------------------------------------
+
+    def _make(self, methods: Mapping[str, Method]) -> web.Application:
+        application = web.Application(
+            middlewares=[self._protection()], client_max_size=self._json_rpc.limits.message_bytes, logger=log
+        )
+        application.add_routes(routes(self.session, methods, self._json_rpc))
+        application.add_routes(
+            [
+                web.get("/api/ws/graph", graph_socket(self.session, self._json_rpc, self._sockets)),
+                web.get("/api/ws/monitoring", monitoring_socket(self.session, self._sockets)),
+                *self._listening.routes(),
+                web.post("/api/tickets", self._ticket),
+                web.get("/metrics", self._metrics),
+                web.get("/openapi.json", self._openapi),
+                web.get("/healthz", self._healthz),
+            ]
+        )
+        pages = page_routes()
+        application.add_routes(pages)
+        self._public = {self._healthz, self._openapi, *(page.handler for page in pages)}
+        application.on_response_prepare.append(_add_headers)
+        return application
+
+    def _protection(self) -> Middleware:
+        """Around every request: who may not come in is told so, and every error has one shape."""
+
+        @web.middleware
+        async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
+            try:
+                self._guard.check(request)
+                if request.match_info.handler not in self._public:
+                    request[CALLER] = self._callers.find(request)
+                return await handler(request)
+            except Refusal as refusal:
+                return error_response(refusal)
+            except web.HTTPException as error:
+                return from_aiohttp(error, request)
+            except ConnectionError:
+                return web.Response()  # nobody is there to be answered
+            except Exception:
+                log.exception("%s %s failed", request.method, request.path)
+                return error_response(internal_error())
+
+        return protect
+
+    async def _ticket(self, request: web.Request) -> web.Response:
+        return json_response({"ticket": self._callers.ticket(caller_of(request)), "expires_s": TICKET_S})
+
+    async def _metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        return metrics_response(self.session, len(self._sockets))
+
+    async def _openapi(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        return json_response(openapi_document())
+
+    async def _healthz(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        troubled = self.session.runtime.active and self.session.troubles()
+        return json_response({"status": "degraded" if troubled else "ok", "state": self.session.runtime.state})
+
+
+def token_required(settings: HttpSettings, host: str, tokens: TokenFile) -> bool:
+    """Whether everybody needs a token. Raises a Refusal where there must be one, and is none."""
+    local = host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+    required = not local if settings.require_token == "auto" else settings.require_token  # noqa: S105 - a rule, no token
+    problem = ""
+    if not local and not required:
+        problem = f"{settings.listen} can be reached from other machines, so require_token can't be false there."
+    elif not local and not tokens.tokens():
+        problem = (
+            f"{settings.listen} can be reached from other machines, and there is no token yet. Make one "
+            "(tonnetz token add NAME --role operator), or listen on 127.0.0.1."
+        )
+    if problem:
+        raise refuse("invalid_config", [Problem("forbidden", problem, "doors.http.listen")])
+    return required
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "tonnetz"
