@@ -232,7 +232,7 @@ class Editing(RuleBasedStateMachine):
         targets = st.builds("{}.{}".format, there, st.sampled_from(["in"] * 12 + PORTS))
         drawn = data.draw(st.lists(st.builds(Connection, source=sources, target=targets), min_size=1, max_size=3))
         new = {wire.id: wire for wire in drawn if wire.id not in self.graph.connections}
-        whole = Graph(nodes=self.graph.nodes, connections={**self.graph.connections, **new})
+        whole = Graph(name=self.graph.name, nodes=self.graph.nodes, connections={**self.graph.connections, **new})
         problems = check(whole, CATALOGUE, LIMITS)
         accepted = self.attempt([Connect(source=c.source, target=c.target) for c in new.values()])
         assert (accepted is None) == bool(problems)
