@@ -90,7 +90,7 @@ async def health(call: Call) -> Health:
     return Health("ok" if well else "degraded", now.state, now.late_blocks, now.not_running, now.storage)
 
 
-@method("system.reload", role="admin", mutates=True)
+@method("system.reload", role="admin", mutates=True, http=Route("POST /api/system/reload"))
 async def reload(call: Call) -> Reloaded:
     """Read the configuration file again, and take over what can change while sound plays.
 
