@@ -25,6 +25,21 @@ static uint32_t sum(const uint32_t *counts, uint32_t count)
 	return total;
 }
 
+/* `channels`: of the inputs, then of the outputs. */
+static struct tz_shape shape_of(double sample_rate, uint32_t block_frames, uint32_t list_count, uint32_t input_count, uint32_t output_count,
+                                const uint32_t *channels)
+{
+	return (struct tz_shape){
+		.sample_rate = sample_rate,
+		.block_frames = block_frames,
+		.list_count = list_count,
+		.input_count = input_count,
+		.output_count = output_count,
+		.input_channels = channels,
+		.output_channels = channels + input_count,
+	};
+}
+
 /* The node's own copy of its shape. */
 static bool take_shape(struct tz_node *node, const struct tz_shape *shape)
 {
@@ -63,16 +78,8 @@ tz_status tz_node_new(const char *type_name, double sample_rate, uint32_t block_
 			return TZ_BAD_ARGUMENT;
 	if (!(sample_rate > 0) || block_frames == 0 || !!ring != !!(type->flags & TZ_USES_RING))
 		return TZ_BAD_ARGUMENT;
-	struct tz_shape shape = {
-		.sample_rate = sample_rate,
-		.block_frames = block_frames,
-		.list_count = list_count,
-		.input_count = input_count,
-		.output_count = output_count,
-		.input_channels = channels,
-		.output_channels = channels + input_count,
-		.ring = ring,
-	};
+	struct tz_shape shape = shape_of(sample_rate, block_frames, list_count, input_count, output_count, channels);
+	shape.ring = ring;
 	struct tz_node *node = tz_allocate(sizeof *node);
 	if (!node)
 		return TZ_NO_MEMORY;
@@ -130,15 +137,7 @@ uint32_t tz_type_latency(const char *type_name, double sample_rate, uint32_t blo
                          uint32_t output_count, const uint32_t *channels, const double *values)
 {
 	const struct tz_node_type *type = tz_node_type_find(type_name);
-	const struct tz_shape shape = {
-		.sample_rate = sample_rate,
-		.block_frames = block_frames,
-		.list_count = list_count,
-		.input_count = input_count,
-		.output_count = output_count,
-		.input_channels = channels,
-		.output_channels = channels + input_count,
-	};
+	const struct tz_shape shape = shape_of(sample_rate, block_frames, list_count, input_count, output_count, channels);
 	return type && type->latency ? type->latency(&shape, values) : 0;
 }
 

@@ -8,14 +8,13 @@ from typing import Any
 from ..graph.spec import ParameterSpec
 from ..problems import Problem
 from .alsa_worker.names import flaw_in_device
+from .ring_parameters import channels_parameter, gain_parameter
 
 
 def card_parameters(*, gain_help: str, channels_help: str) -> tuple[ParameterSpec, ...]:
     """The parameters of a card's node; the first, `gain_db`, is the core's, all others are the card's."""
     return (
-        ParameterSpec(
-            name="gain_db", kind="float", unit="dB", default=0.0, minimum=-60, maximum=24, step=0.1, help=gain_help
-        ),
+        gain_parameter(gain_help),
         ParameterSpec(
             name="device",
             kind="text",
@@ -41,16 +40,7 @@ def card_parameters(*, gain_help: str, channels_help: str) -> tuple[ParameterSpe
                 "device's is nearest to it."
             ),
         ),
-        ParameterSpec(
-            name="channels",
-            kind="int",
-            default=2,
-            minimum=1,
-            maximum=64,
-            structure=True,
-            core=False,
-            help=channels_help,
-        ),
+        channels_parameter(channels_help),
         ParameterSpec(
             name="format",
             kind="choice",

@@ -11,6 +11,7 @@ from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from ..endpoints.file_reading import FileReading, examine
 from ..endpoints.media_roots import forbidden
 from ..endpoints.passage import ReadingSettings
+from ..endpoints.ring_parameters import channels_parameter, gain_parameter
 from ..endpoints.trial import Trial
 from ..graph.spec import NodeSpec, ParameterSpec, PortSpec
 from ..problems import Problem
@@ -44,16 +45,7 @@ SPEC = NodeSpec(
             core=False,
             help="At the end go on at start_s, without a gap. May change while it plays.",
         ),
-        ParameterSpec(
-            name="gain_db",
-            kind="float",
-            unit="dB",
-            default=0.0,
-            minimum=-60,
-            maximum=24,
-            step=0.1,
-            help="Level of what is played.",
-        ),
+        gain_parameter("Level of what is played."),
         ParameterSpec(
             name="start_s",
             kind="float",
@@ -116,16 +108,7 @@ SPEC = NodeSpec(
                 "A change while it plays loses no frame; what has been read is played first."
             ),
         ),
-        ParameterSpec(
-            name="channels",
-            kind="int",
-            default=2,
-            minimum=1,
-            maximum=64,
-            structure=True,
-            core=False,
-            help="Channels of `out`. Those of the file must be as many, or one of both 1 and the other 2.",
-        ),
+        channels_parameter("Channels of `out`. Those of the file must be as many, or one of both 1 and the other 2."),
     ),
     ports=(
         PortSpec(

@@ -11,6 +11,7 @@ from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from ..endpoints.file_recording import FileRecording, RecordingSettings, rehearse
 from ..endpoints.media_roots import forbidden
 from ..endpoints.recording_path import RecordingPath, flaw_in_path
+from ..endpoints.ring_parameters import channels_parameter
 from ..endpoints.trial import Trial
 from ..graph.spec import NodeSpec, ParameterSpec, PortSpec
 from ..problems import Problem
@@ -107,16 +108,7 @@ SPEC = NodeSpec(
                 "A change while it records loses none."
             ),
         ),
-        ParameterSpec(
-            name="channels",
-            kind="int",
-            default=2,
-            minimum=1,
-            maximum=64,
-            structure=True,
-            core=False,
-            help="Channels of `in` and of the file.",
-        ),
+        channels_parameter("Channels of `in` and of the file."),
     ),
     ports=(
         PortSpec(

@@ -13,16 +13,16 @@ import logging
 import os
 import socket
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tonnetz.daemon.caller import Caller
-from tonnetz.daemon.events import Subscription
 from tonnetz.daemon.problems import Refusal
 
 from ..method_table import Call, Method
+from .event_stream import EventStream
 from .framing import CHUNK, BrokenFrame, FrameReader
-from .json_rpc import JsonRpc, Limits, encoded_error, encoded_event
+from .json_rpc import JsonRpc, Limits, encoded_error
 from .peer import caller_of, group_id
 
 if TYPE_CHECKING:
@@ -129,14 +129,13 @@ class SocketConnection:
         self._frames = FrameReader(reader, door.json_rpc.limits.message_bytes)
         self._reader = reader
         self._writer = writer
-        self._subscription: Subscription | None = None
-        self._pump: asyncio.Task[None] | None = None
+        self._events = EventStream(door.session, self.caller, self.send, writer.transport.abort)
         self._finishing = False
         writer.transport.set_write_buffer_limits(high=WRITE_BUFFER)
 
     async def serve(self) -> None:
         """Answer until the client has said all, or `finish` is called."""
-        call = Call(self._door.session, self.caller, self)
+        call = Call(self._door.session, self.caller, self._events)
         while True:
             try:
                 message = await self._frames.next()
@@ -149,8 +148,7 @@ class SocketConnection:
             answer = await self._door.json_rpc.answer(message, call)
             if answer is not None:
                 await self.send(answer)
-            if self._subscription is not None and self._pump is None:  # only now: first the answer, then events
-                self._pump = asyncio.create_task(self._send_events(self._subscription))
+            self._events.start()  # only now: first the answer, then events
 
     async def send(self, message: bytes) -> None:
         """Write a message. A client that leaves too much unread is waited for, then cut off: TimeoutError."""
@@ -166,19 +164,6 @@ class SocketConnection:
                 transport.abort()
                 raise
 
-    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
-        """Send events of these names from now on, or those after `since` first, in place of those sent so far."""
-        self.unsubscribe()
-        self._subscription = self._door.session.events.subscribe(names, since=since)
-
-    def unsubscribe(self) -> None:
-        """Send no more events."""
-        if self._subscription is not None:
-            self._subscription.close()
-        if self._pump is not None:
-            self._pump.cancel()
-        self._subscription = self._pump = None
-
     def finish(self) -> None:
         """Read no more requests; the one under way is still answered."""
         self._finishing = True
@@ -189,8 +174,7 @@ class SocketConnection:
 
     async def hang_up(self) -> None:
         """Close, giving what is still to be sent a bounded time to go out."""
-        self.unsubscribe()
-        self._door.session.presence.leave(self)
+        self._events.leave()
         self._writer.close()
         patience_s = min(self._door.patience_s, FAREWELL_S) if self._finishing else self._door.patience_s
         try:
@@ -198,16 +182,6 @@ class SocketConnection:
         except (ConnectionError, TimeoutError):
             pass
         finally:
-            self._writer.transport.abort()
-
-    async def _send_events(self, subscription: Subscription) -> None:
-        try:
-            async for event in subscription:
-                await self.send(encoded_event(event))
-        except (ConnectionError, TimeoutError):
-            pass  # the reading side sees the end of the connection too, and tidies up
-        except Exception:
-            log.exception("events for %s failed", self.caller.name)
             self._writer.transport.abort()
 
     async def _hear_out(self) -> None:

@@ -6,24 +6,20 @@ with `?events=off` and asks for those `since` the last one that it has.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
-from tonnetz.daemon.events import Subscription
 from tonnetz.daemon.problems import Refusal
 
 from ...method_table import Call
-from ..json_rpc import JsonRpc, encoded_error, encoded_event
+from ..event_stream import EventStream
+from ..json_rpc import JsonRpc, encoded_error
 from .sockets import Socket, Sockets
 
 if TYPE_CHECKING:
     from tonnetz.daemon.session import Session
-
-log = logging.getLogger(__name__)
 
 
 def graph_socket(
@@ -47,17 +43,16 @@ class GraphConnection:
     """One client: reads, answers and sends events."""
 
     def __init__(self, session: Session, socket: Socket, json_rpc: JsonRpc) -> None:
-        self._call = Call(session, socket.caller, self)
+        self._events = EventStream(session, socket.caller, self._send)
+        self._call = Call(session, socket.caller, self._events)
         self._socket = socket
         self._json_rpc = json_rpc
-        self._subscription: Subscription | None = None
-        self._pump: asyncio.Task[None] | None = None
 
     async def serve(self, events: bool) -> None:
         """Answer, one message after the other, until the client has said all. `events`: tell of them from the start."""
         if events:
-            self.subscribe(None)
-            self._start_pump()
+            self._events.subscribe(None)
+            self._events.start()
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 answer = await self._json_rpc.answer(message.data.encode(), self._call)
@@ -66,36 +61,12 @@ class GraphConnection:
             else:
                 return
             if answer is not None:
-                await self._socket.say(answer.decode())
-            self._start_pump()  # only now: first the answer, then events
-
-    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
-        """Send events of these names from now on, or those after `since` first, in place of those sent so far."""
-        self.unsubscribe()
-        self._subscription = self._call.session.events.subscribe(names, since=since)
-
-    def unsubscribe(self) -> None:
-        """Send no more events."""
-        if self._subscription is not None:
-            self._subscription.close()
-        if self._pump is not None:
-            self._pump.cancel()
-        self._subscription = self._pump = None
+                await self._send(answer)
+            self._events.start()  # only now: first the answer, then events
 
     def leave(self) -> None:
         """The client is gone."""
-        self.unsubscribe()
-        self._call.session.presence.leave(self)
+        self._events.leave()
 
-    def _start_pump(self) -> None:
-        if self._subscription is not None and self._pump is None:
-            self._pump = asyncio.create_task(self._send_events(self._subscription))
-
-    async def _send_events(self, subscription: Subscription) -> None:
-        try:
-            async for event in subscription:
-                await self._socket.say(encoded_event(event).decode())
-        except (ConnectionError, TimeoutError):
-            pass  # the reading side sees the end of the connection too, and tidies up
-        except Exception:
-            log.exception("events for %s failed", self._call.caller.name)
+    async def _send(self, message: bytes) -> None:
+        await self._socket.say(message.decode())
