@@ -111,7 +111,8 @@ class Keeping:
             return
         assert pending.kept is not None
         try:
-            await asyncio.wait_for(asyncio.shield(pending.kept), DISK_PATIENCE_S)
+            async with asyncio.timeout(DISK_PATIENCE_S):
+                await asyncio.shield(pending.kept)
         except NotKept as error:
             message = f"The change could not be stored ({error}), and so it was taken back. Make room, or see the log."
             raise Refusal("unavailable", message) from error

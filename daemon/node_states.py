@@ -84,7 +84,8 @@ class States:
         self._session.hear_engine()  # with no audio thread running it is done already
         patience_s = PATIENCE_S + size / SLOWEST
         try:
-            return await asyncio.wait_for(asyncio.shield(copied), patience_s)
+            async with asyncio.timeout(patience_s):  # wait_for of Python 3.11 forgets that it is to end, at times
+                return await asyncio.shield(copied)
         except TimeoutError:
             message = f"The state of {node_id} was not copied within {patience_s:.0f} s; see runtime.status."
             raise Refusal("timeout", message) from None

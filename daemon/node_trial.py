@@ -33,7 +33,8 @@ async def try_node(spec: NodeSpec, outside: OutsideType | None, given: Any, tria
         told |= {"ok": True, "message": f"{spec.type} can be made so. It needs nothing from outside."}
     else:
         try:
-            found = await asyncio.wait_for(attempt(config, trial), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                found = await attempt(config, trial)
             told |= {"ok": True, "message": "It works.", "found": found}
         except Refusal as refusal:
             told |= {"reason": refusal.name, "message": refusal.message}

@@ -266,7 +266,8 @@ class Session:
 
     async def _adoption(self, adopted: asyncio.Future[int], revision: int) -> int:
         try:
-            return await asyncio.wait_for(asyncio.shield(adopted), ADOPTION_PATIENCE_S)
+            async with asyncio.timeout(ADOPTION_PATIENCE_S):
+                return await asyncio.shield(adopted)
         except TimeoutError:
             message = (
                 f"The engine was handed revision {revision}, and has not taken it up for {ADOPTION_PATIENCE_S:.0f} s. "
