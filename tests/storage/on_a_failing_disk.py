@@ -13,23 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
-from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
 from tonnetz.daemon.storage import writer
 
-from .desk import apply, session, tone
+from .desk import WITH_CASTER, apply, session, tone
 
-CASTER = NodeSpec(
-    type="caster",
-    category="sink",
-    help="Has a secret.",
-    core_type="null_output",
-    parameters=(ParameterSpec(name="key", kind="text", default="", help="It.", secret=True, core=False),),
-    ports=(PortSpec(name="in", direction="input", help="What goes out."),),
-)
-CATALOGUE = {**load_catalogue()[0], "caster": CASTER}
 DOCUMENT = {"nodes": [{"id": "hum", "type": "tone"}, {"id": "cast", "type": "caster"}]}
 FOR_EVER = 1 << 30
 
@@ -99,7 +88,7 @@ async def works_again(made: Session) -> None:
 async def round_of(folder: Path, plan: Plan, first: int, many: int, error: int, cut: bool, full: bool) -> bool:
     """False where the work was done before the first write that should fail."""
     options: dict[str, Any] = {"durability": "full" if full else "crash", "history_transactions": 3}
-    async with session(folder, DOCUMENT, CATALOGUE, **options) as made:
+    async with session(folder, DOCUMENT, WITH_CASTER, **options) as made:
         plan.set(first, many, error, cut)
         for number in range(1, 5):
             await attempt(made, number)
@@ -109,7 +98,7 @@ async def round_of(folder: Path, plan: Plan, first: int, many: int, error: int, 
         await works_again(made)
         assert await attempt(made, 7), "it is not as before"
         graph = made.graph
-    async with session(folder, None, CATALOGUE) as again:
+    async with session(folder, None, WITH_CASTER) as again:
         assert again.keeping.status.notes == (), again.keeping.status.notes
         assert again.graph == graph, "what is stored is not what was answered"
     return met
@@ -119,14 +108,14 @@ async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
     """Each write of a start fails, and all after it: it begins with what is stored, refuses changes until the disk
     works again, and the next one begins with the same graph."""
     durability = "full" if full else "crash"
-    async with session(folder, DOCUMENT, CATALOGUE) as made:
+    async with session(folder, DOCUMENT, WITH_CASTER) as made:
         await attempt(made, 1)
         graph = made.graph
     first = 0
     while True:
         first += 1
         plan.set(first, FOR_EVER, errno.ENOSPC, False)
-        async with session(folder, None, CATALOGUE, durability=durability) as again:
+        async with session(folder, None, WITH_CASTER, durability=durability) as again:
             assert again.graph == graph
             await written(again)
             failed = plan.failed
@@ -136,7 +125,7 @@ async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
             await works_again(again)
             assert await attempt(again, 2 + first)
             graph = again.graph
-        async with session(folder, None, CATALOGUE) as again:
+        async with session(folder, None, WITH_CASTER) as again:
             assert again.graph == graph and again.keeping.status.notes == ()
         if not failed:
             return first

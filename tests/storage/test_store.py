@@ -352,14 +352,6 @@ async def test_secrets_lie_apart_and_come_back(tmp_path: Path) -> None:
             assert not any(secret in text for secret in (b"hunter2", b"opensesame", b"swordfish", b"tiger")), file
     async with session(tmp_path, catalogue=catalogue) as again:
         assert again.graph == graph
-        await apply(again, {"remove_node": {"id": "cast"}})
-        store = again.keeping.store
-        assert store is not None
-        for table in ("transactions", "graphs"):  # as when all of that is long ago
-            await store.ask(lambda connection, _, table=table: connection.execute(f"DELETE FROM {table}"))  # type: ignore[misc]
-    assert b"tiger" in secret_file.read_bytes()
-    async with session(tmp_path, catalogue=catalogue):
-        assert secret_file.read_bytes() == b"{}", "what nothing refers to any more is forgotten"
 
 
 # ---- Older versions --------------------------------------------------------------------------------------------------
