@@ -39,7 +39,7 @@ def entry_of(revision: int, request: Request, before: Graph, accepted: Accepted)
         edits=tuple(request.edits),
         inverse=accepted.inverse,
         ids=accepted.ids,
-        changes=difference(before, accepted.graph, {*accepted.ids, *accepted.touched}),
+        changes=difference(before, accepted.graph, accepted.affected),
         options={} if request.fade_ms is None else {"fade_ms": request.fade_ms},
         time_ns=time.time_ns(),
     )
@@ -111,8 +111,7 @@ class Keeping:
             return
         assert pending.kept is not None
         try:
-            async with asyncio.timeout(DISK_PATIENCE_S):
-                await asyncio.shield(pending.kept)
+            await asyncio.wait_for(asyncio.shield(pending.kept), DISK_PATIENCE_S)
         except NotKept as error:
             message = f"The change could not be stored ({error}), and so it was taken back. Make room, or see the log."
             raise Refusal("unavailable", message) from error

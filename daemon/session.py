@@ -266,8 +266,7 @@ class Session:
 
     async def _adoption(self, adopted: asyncio.Future[int], revision: int) -> int:
         try:
-            async with asyncio.timeout(ADOPTION_PATIENCE_S):
-                return await asyncio.shield(adopted)
+            return await asyncio.wait_for(asyncio.shield(adopted), ADOPTION_PATIENCE_S)
         except TimeoutError:
             message = (
                 f"The engine was handed revision {revision}, and has not taken it up for {ADOPTION_PATIENCE_S:.0f} s. "
@@ -298,7 +297,7 @@ class Session:
     def _publish(self, before: Graph, draft: Draft, revision: int, frame: int) -> None:
         request, accepted = draft.request, draft.accepted
         about = {"revision": revision, "author": request.caller.name, "origin": request.caller.origin}
-        for name, params in changes(before, accepted.graph, self.catalogue, accepted.renewed):
+        for name, params in changes(before, accepted.graph, self.catalogue, accepted.renewed, accepted.affected):
             self.events.publish(cast("EventName", name), {**about, **params})
         self.events.publish("transaction_applied", {**about, "frame": frame, "label": request.label})
 

@@ -7,7 +7,7 @@ Edits say what somebody asked for, differences what came of it. A graph can be l
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -57,8 +57,8 @@ Changes = tuple[Change, ...]
 # ---- Finding -----------------------------------------------------------------------------------------------------
 
 
-def difference(old: Graph, new: Graph, among: Collection[str] | None = None) -> Changes:
-    """Everything that differs. `among` names all nodes of both graphs that may differ; None: any may."""
+def difference(old: Graph, new: Graph, among: Iterable[str] | None = None) -> Changes:
+    """Everything that differs. `among` names all nodes of both graphs that may differ, each once; None: any may."""
     found: list[Change] = []
     if old.name != new.name:
         found.append(NameChange(old.name, new.name))
@@ -66,9 +66,9 @@ def difference(old: Graph, new: Graph, among: Collection[str] | None = None) -> 
         ended = [connection for name, connection in old.connections.items() if name not in new.connections]
         found += [ConnectionChange(connection.source, connection.target, False) for connection in ended]
     if old.nodes is not new.nodes:
-        gone = [node for node in _of(old, among) if node.id not in new.nodes]
+        gone = [node for node in nodes_of(old, among) if node.id not in new.nodes]
         found += [NodeChange(node.id, node, None) for node in gone]
-        for node in _of(new, among):
+        for node in nodes_of(new, among):
             before = old.nodes.get(node.id)
             if before is node:
                 continue
@@ -82,10 +82,11 @@ def difference(old: Graph, new: Graph, among: Collection[str] | None = None) -> 
     return tuple(found)
 
 
-def _of(graph: Graph, names: Collection[str] | None) -> Iterable[Node]:
-    if names is None:
+def nodes_of(graph: Graph, among: Iterable[str] | None) -> Iterable[Node]:
+    """Those of these names that there are; None: all."""
+    if among is None:
         return graph.nodes.values()
-    return [graph.nodes[name] for name in dict.fromkeys(names) if name in graph.nodes]
+    return [graph.nodes[name] for name in among if name in graph.nodes]
 
 
 def _fields(old: Node, new: Node) -> Iterable[Change]:

@@ -37,6 +37,12 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     states: Mapping[str, Restored]  # what nodes of the new graph begin with
     warnings: tuple[str, ...]
 
+    @property
+    def affected(self) -> tuple[str, ...]:
+        """Names among which all nodes are that differ in anything: those that edits name, in the order of the edits,
+        and so new nodes in that in which they came."""
+        return tuple(dict.fromkeys((*self.ids, *sorted(self.touched))))
+
 
 def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, limits: Limits | None = None) -> Accepted:
     """Apply all edits, or raise a `Refusal` with every problem; each says where, as `edits[3].source`."""
