@@ -26,6 +26,7 @@ from .graph.model import Graph
 from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.transaction import Accepted
+from .history import History
 from .problems import Problem, Refusal, refuse
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Standing:
     revision: int
     generations: Mapping[str, int]  # per node id, how often it was made anew
     scene: Scene
+
+    def base(self, history: History) -> Base:
+        """What edits are applied to."""
+        return Base(self.graph, self.revision, history)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +131,8 @@ def aligned(session: Session, base: Plan, graph: Graph, previous: Plan) -> Plan:
     """The plan of a graph with what compensates for latency, if that is wanted and needed."""
     if base is previous.base:
         return previous
-    return align(
-        base, lambda node: session.latencies.of(node, graph.nodes[node.id].config), previous, session.compensates
-    )
+    late = session.latencies.late(base, previous.base, lambda node: graph.nodes[node.id].config)
+    return align(base, late, previous, session.compensates)
 
 
 def compensations(plan: Plan, parts: Collection[PlanNode]) -> dict[PlanNode, Settings]:
@@ -151,7 +155,7 @@ def draft_of(session: Session, request: Request, standing: Standing) -> Draft:
 
 def accept(session: Session, request: Request, standing: Standing) -> Accepted:
     """What the edits make of the graph. Only what would meet around bypassed nodes is not looked at yet."""
-    base = Base(standing.graph, standing.revision, session.history)
+    base = standing.base(session.history)
     accepted = accept_edits(
         request.edits, base, request.base_revision, request.strict, session.catalogue, session.limits
     )
@@ -161,18 +165,19 @@ def accept(session: Session, request: Request, standing: Standing) -> Accepted:
 
 def _check_outside(session: Session, accepted: Accepted, standing: Standing) -> None:
     """Asks the outside of each node whose configuration is new whether it could work by it, before it is made."""
-    problems: list[Problem] = []
+    found: list[tuple[str, Problem]] = []
     for node_id in accepted.touched:
         old, new = standing.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
         outside = session.outside_types.get(new.type)
         if outside is None or (old is not None and old.config is new.config):
             continue
-        place = max(index for index, name in enumerate(accepted.ids) if name == node_id)
-        problems += (
-            msgspec.structs.replace(problem, where=f"edits[{place}].{problem.where}")
-            for problem in outside.check(new.config, session.media)
-        )
-    if problems:
+        found += ((node_id, problem) for problem in outside.check(new.config, session.media))
+    if found:
+        last = {name: index for index, name in enumerate(accepted.ids)}  # the edit that says how it is now
+        problems = [
+            msgspec.structs.replace(problem, where=f"edits[{last[node_id]}].{problem.where}")
+            for node_id, problem in found
+        ]
         only_forbidden = all(problem.kind == "forbidden" for problem in problems)
         raise refuse("forbidden" if only_forbidden else "invalid_config", problems)
 
@@ -216,6 +221,7 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
         drains=_drains(session, accepted, standing),
         states={name: restored.state for name, restored in accepted.states.items()},
         fresh=frozenset(edit.id for edit in request.edits if isinstance(edit, AddNode) and edit.id is not None),
-        pacer=pacer(graph, plan, session.pacing),
+        # Looked for among all nodes, where these are other ones.
+        pacer=standing.scene.pacer if base.nodes is before.base.nodes else pacer(graph, plan, session.pacing),
     )
     return replace(draft, plan=plan, order=order)

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .acceptance import overtaken
 from .caller import Caller
 from .engine.parts import Part
 from .keeping import Pending
@@ -290,10 +291,7 @@ class Schedule:
         session = self._session
         if refusal.name in ("conflict", "unavailable") or session.revision == timed.since:
             return refusal
-        moved = f"The graph went from revision {timed.since} to {session.revision} meanwhile"
-        message = f"The edits no longer hold. {moved}. {refusal.message}"
-        changes = session.history.describe_since(timed.since, session.catalogue)
-        return Refusal("conflict", message, refusal.problems, revision=session.revision, changes=changes)
+        return overtaken(session.standing.base(session.history), timed.since, session.catalogue, refusal)
 
     def _call_back(self) -> None:
         """Takes back what waits in the engine, the last first. What is too near to be taken back counts as done."""
