@@ -148,7 +148,7 @@ async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Even
         log.info("stopping: files are being finished")
         notify.stopping("Finishing files")
         session.schedule.close()  # or those who wait for its transactions would keep the doors open
-    await leave(session, settings)
+    await leave(session)
     await fade_out(session)
 
 

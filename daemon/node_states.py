@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from .engine.core import CoreError, CoreNode
 from .engine.node_state import size_of, state_of
 from .engine.parts import Settings
-from .graph.config import flatten
 from .graph.model import Node
 from .graph.node_state import NodeState
 from .problems import Refusal, suggestion
@@ -46,7 +45,7 @@ class States:
         async with self._one_at_a_time:
             node = self._node(node_id)
             part = session.stage.part(node_id)
-            settings = Settings(*flatten(session.catalogue[node.type], node.config), node.config)
+            settings = Settings.of(session.catalogue[node.type], node.config)
             faults = part.core.faults
             copy = await asyncio.to_thread(session.stage.core_node, part.plan_node, settings)  # large ones take time
             size = size_of(copy)

@@ -20,14 +20,13 @@ from .engine.parts import Order, Part, Settings
 from .engine.scene import Prepared, Scene
 from .entry import Kind
 from .graph.alignment import COMPENSATION, align
-from .graph.config import flatten
 from .graph.edits import AddNode, AnyEdit
 from .graph.model import Graph
 from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.transaction import Accepted
 from .history import History
-from .problems import Problem, Refusal, refuse
+from .problems import Problem, Refusal, refuse, refuse_config
 
 if TYPE_CHECKING:
     from .session import Session
@@ -104,8 +103,19 @@ def work_out(session: Session, request: Request, standing: Standing, spare: Sequ
         except Unfit as unfit:
             raise _unfit(draft, unfit) from None
         except CoreError as error:
-            message = f"The engine could not take the change: {error}. Nothing was changed; try again."
-            raise Refusal("unavailable", message) from error
+            raise not_taken(error) from error
+
+
+def tried(session: Session, request: Request, standing: Standing) -> Draft:
+    """The transaction as far as it can be judged without making it; raises a Refusal with all that is wrong."""
+    draft = draft_of(session, request, standing)
+    if draft.order.states:  # whether they fit shows when they are put into nodes
+        session.stage.close(work_out(session, request, standing).prepared.made)
+    return draft
+
+
+def not_taken(error: CoreError) -> Refusal:
+    return Refusal("unavailable", f"The engine could not take the change: {error}. Nothing was changed; try again.")
 
 
 def _drains(session: Session, accepted: Accepted, standing: Standing) -> dict[str, Settings]:
@@ -117,7 +127,7 @@ def _drains(session: Session, accepted: Accepted, standing: Standing) -> dict[st
         spec = session.catalogue[node.type]
         holds = spec.category == "processor" or (spec.category == "source" and node.type in session.outside_types)
         if strategy == "drain" and holds:
-            drains[name] = Settings(*flatten(spec, node.config), node.config)
+            drains[name] = Settings.of(spec, node.config)
     return drains
 
 
@@ -140,8 +150,7 @@ def compensations(plan: Plan, parts: Collection[PlanNode]) -> dict[PlanNode, Set
     found = {}
     for node in plan.nodes.values() if plan is not plan.base else ():
         if node.spec is COMPENSATION and node not in parts:
-            config = dict(node.structure)
-            found[node] = Settings(*flatten(node.spec, config), config)
+            found[node] = Settings.of(node.spec, dict(node.structure))
     return found
 
 
@@ -178,8 +187,7 @@ def _check_outside(session: Session, accepted: Accepted, standing: Standing) -> 
             msgspec.structs.replace(problem, where=f"edits[{last[node_id]}].{problem.where}")
             for node_id, problem in found
         ]
-        only_forbidden = all(problem.kind == "forbidden" for problem in problems)
-        raise refuse("forbidden" if only_forbidden else "invalid_config", problems)
+        raise refuse_config(problems)
 
 
 def _next_generations(session: Session, accepted: Accepted, standing: Standing) -> Mapping[str, int]:
@@ -210,7 +218,7 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
     for node_id in touched:
         node, old = graph.nodes[node_id], standing.graph.nodes.get(node_id)
         if old is None or old.config is not node.config or plan.nodes[node_id] not in standing.scene.parts:
-            settings[plan.nodes[node_id]] = Settings(*flatten(session.catalogue[node.type], node.config), node.config)
+            settings[plan.nodes[node_id]] = Settings.of(session.catalogue[node.type], node.config)
     settings.update(compensations(plan, standing.scene.parts))
     fade_frames = session.frames(DEFAULT_FADE_MS if request.fade_ms is None else request.fade_ms)
     order = Order(

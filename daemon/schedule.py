@@ -36,7 +36,7 @@ from .acceptance import overtaken
 from .caller import Caller
 from .engine.parts import Part
 from .keeping import Pending
-from .preparation import Request, Standing, Worked, accept, draft_of, work_out
+from .preparation import Request, Standing, Worked, accept, tried, work_out
 from .problems import Problem, Refusal, refuse, suggestion
 from .receipt import Receipt
 from .rfc3339 import nanoseconds
@@ -117,9 +117,7 @@ class Schedule:
         """Raises a Refusal if it holds neither on the present graph nor on the one to be expected."""
         session = self._session
         try:
-            draft = draft_of(session, timed.request, session.standing)
-            if draft.order.states:  # whether they fit shows when they are put into nodes
-                session.stage.close(work_out(session, timed.request, session.standing).prepared.made)
+            tried(session, timed.request, session.standing)
         except Refusal:
             expected = self._expected(timed)
             if expected.graph is session.graph:

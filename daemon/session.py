@@ -32,7 +32,6 @@ from .entry import Kind
 from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes
-from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
@@ -46,7 +45,18 @@ from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import OutsideType, load_catalogue
 from .node_states import States
 from .node_trial import try_node
-from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, aligned, compensations, draft_of, work_out
+from .preparation import (
+    DEFAULT_FADE_MS,
+    Draft,
+    Request,
+    Standing,
+    Worked,
+    aligned,
+    compensations,
+    not_taken,
+    tried,
+    work_out,
+)
 from .presence import Presence
 from .probing.probing import Probing
 from .problems import Refusal
@@ -178,9 +188,7 @@ class Session:
             of=of,
         )
         if dry_run:
-            draft = draft_of(self, request, self.standing)
-            if draft.order.states:  # whether they fit shows when they are put into nodes
-                self.stage.close(work_out(self, request, self.standing).prepared.made)
+            draft = tried(self, request, self.standing)
             frame = self.engine.frame if at is None else self.schedule.foreseen(at)
             return self.receipt(self.revision, frame, draft, {})
         if idempotency_key is not None:
@@ -212,8 +220,7 @@ class Session:
             self.stage.submit(worked.prepared, due)
         except CoreError as error:
             self.stage.close(worked.prepared.made)
-            message = f"The engine could not take the change: {error}. Nothing was changed; try again."
-            raise Refusal("unavailable", message) from error
+            raise not_taken(error) from error
 
     def enter(self, worked: Worked, due: int = 0) -> Pending:
         """From now on the graph is the one that a submitted change leads to, and it is to be stored."""
@@ -357,7 +364,7 @@ class Session:
         base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
         plan = aligned(self, base, self.graph, self.stage.plan)
         settings = {
-            node: Settings(*flatten(node.spec, config), config)
+            node: Settings.of(node.spec, config)
             for node in base.nodes.values()
             if node not in self.stage.parts
             for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
