@@ -1,4 +1,4 @@
-"""From what somebody asks to a change that is ready to be handed to the engine; nothing is changed on the way.
+"""From what somebody asks to a change that is handed to the engine; until then nothing is changed.
 
 A transaction is worked out on a `Standing`: the present one, or the one that changes under way will have led to.
 """
@@ -103,7 +103,16 @@ def work_out(session: Session, request: Request, standing: Standing, spare: Sequ
         except Unfit as unfit:
             raise _unfit(draft, unfit) from None
         except CoreError as error:
-            raise not_taken(error) from error
+            raise _not_taken(error) from error
+
+
+def submit(session: Session, worked: Worked, due: int = 0) -> None:
+    """Hands a change to the engine; where it can't take it, it is dropped, and that is a Refusal."""
+    try:
+        session.stage.submit(worked.prepared, due)
+    except CoreError as error:
+        session.stage.close(worked.prepared.made)
+        raise _not_taken(error) from error
 
 
 def tried(session: Session, request: Request, standing: Standing) -> Draft:
@@ -114,7 +123,7 @@ def tried(session: Session, request: Request, standing: Standing) -> Draft:
     return draft
 
 
-def not_taken(error: CoreError) -> Refusal:
+def _not_taken(error: CoreError) -> Refusal:
     return Refusal("unavailable", f"The engine could not take the change: {error}. Nothing was changed; try again.")
 
 

@@ -36,7 +36,7 @@ from .acceptance import overtaken
 from .caller import Caller
 from .engine.parts import Part
 from .keeping import Pending
-from .preparation import Request, Standing, Worked, accept, tried, work_out
+from .preparation import Request, Standing, Worked, accept, submit, tried, work_out
 from .problems import Problem, Refusal, refuse, suggestion
 from .receipt import Receipt
 from .rfc3339 import nanoseconds
@@ -269,7 +269,7 @@ class Schedule:
             session.keeping.check()
             worked = work_out(session, timed.request, before, timed.spare)
             timed.spare = ()
-            session.submit(worked, due)
+            submit(session, worked, due)
         except Refusal as refusal:
             if not self._handed:  # else it may hold yet, if one before it does not come to pass
                 self._end(timed, self._conflict(timed, refusal))

@@ -53,7 +53,7 @@ from .preparation import (
     Worked,
     aligned,
     compensations,
-    not_taken,
+    submit,
     tried,
     work_out,
 )
@@ -202,7 +202,7 @@ class Session:
             return await self.schedule.add(request, at)
         with self.schedule.aside():
             worked = work_out(self, request, self.standing)
-            self.submit(worked)
+            submit(self, worked)
             pending = self.enter(worked)
         revision = self.revision
         self.hear_engine()  # with no audio thread running it is adopted already
@@ -213,14 +213,6 @@ class Session:
     @property
     def standing(self) -> Standing:
         return Standing(self.graph, self.revision, self._generations, self.stage.scene)
-
-    def submit(self, worked: Worked, due: int = 0) -> None:
-        """Hands a change to the engine; where it can't take it, it is dropped, and that is a Refusal."""
-        try:
-            self.stage.submit(worked.prepared, due)
-        except CoreError as error:
-            self.stage.close(worked.prepared.made)
-            raise not_taken(error) from error
 
     def enter(self, worked: Worked, due: int = 0) -> Pending:
         """From now on the graph is the one that a submitted change leads to, and it is to be stored."""
@@ -251,7 +243,7 @@ class Session:
         with self.schedule.aside():
             edits = edits_between(self.graph, graph, self.catalogue)
             worked = work_out(self, Request(edits=edits, caller=STORAGE), self.standing)
-            self.submit(worked)
+            submit(self, worked)
             self._go_on_from(worked)
         self.hear_engine()
 
@@ -364,10 +356,9 @@ class Session:
         base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
         plan = aligned(self, base, self.graph, self.stage.plan)
         settings = {
-            node: Settings.of(node.spec, config)
+            node: Settings.of(node.spec, {**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})})
             for node in base.nodes.values()
             if node not in self.stage.parts
-            for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
         }
         settings.update(compensations(plan, self.stage.parts))
         order = Order(settings, fade_frames, 0, states=carried.states, pacer=pacer(self.graph, plan, self.pacing))
