@@ -58,8 +58,11 @@ async def read_ahead(made: Studio, player: str, frames: int) -> None:
     """Waits until it has read so much of its file that is still to be heard."""
     outside = made.session.stage.part(player).outside
     assert outside is not None
-    while outside.ring.written - outside.ring.taken < frames:
+    for _ in range(1000):
+        if outside.ring.written - outside.ring.taken >= frames:
+            return
         await asyncio.sleep(0.01)
+    pytest.fail(f"{player} has not read {frames} frames in 10 s")
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 400])
