@@ -10,6 +10,7 @@ from ..engine.core import CoreError
 from ..engine.core_probes import CoreTrace, TraceLine
 from ..graph.config import redact
 from ..problems import Refusal
+from .leaving import take_away
 from .places import known_part
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def trace(session: Session, node_id: str, blocks: int) -> dict[str, Any]:
         raise Refusal("unavailable", f"The node can't be traced now: {error}. Try again.") from error
     finally:
         events.close()
-        session.stage.take_down(probe)
+        take_away(session, probe)
     return _told(session, node_id, blocks, lines, heard)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from tonnetz._core import lib
 from tonnetz.daemon.caller import Caller
-from tonnetz.daemon.probing import taps
+from tonnetz.daemon.engine.core import CoreEngine, CoreError
+from tonnetz.daemon.probing import leaving, taps, tracing
 from tonnetz.daemon.probing.injecting import MOST_SAMPLES
 from tonnetz.daemon.probing.levels import Levels
 from tonnetz.daemon.probing.tracing import trace
@@ -164,6 +167,73 @@ async def test_injections_go_when_they_are_over(session: Session) -> None:
             break
         await asyncio.sleep(0.05)
     assert list(session.stage.probes) == []
+
+
+@contextmanager
+def a_full_queue() -> Iterator[None]:
+    """The engine takes no commit meanwhile."""
+
+    def full(*_: object) -> None:
+        raise CoreError(lib.TZ_BUSY, "a commit")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CoreEngine, "submit", full)
+        yield
+
+
+async def test_what_could_not_be_hung_is_not_taken_for_hung(session: Session) -> None:
+    with a_full_queue():
+        with pytest.raises(Refusal, match="can't be tapped now"):
+            session.probing.taps.open("eq.out")
+        with pytest.raises(Refusal, match="can't be played now"):
+            await inject(session, "eq")
+    assert list(session.stage.probes) == []
+    tap = session.probing.taps.open("eq.out")
+    await session.runtime.step(2)
+    assert tap.span == (0, 512)
+
+
+async def test_a_tap_whose_object_came_without_it_is_hung_as_soon_as_that_can_be(session: Session) -> None:
+    tap = session.probing.taps.open("eq.out")
+    await session.runtime.step(2)
+    session.stage.probes.gone(next(iter(session.stage.probes)))
+    with a_full_queue():
+        assert tap.is_there
+    assert tap.is_there
+    await session.runtime.step(2)
+    assert tap.span == (0, 1024)
+
+
+async def test_what_could_not_be_taken_down_is_taken_down_later(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All kinds of them; what was looked at is seen no more then."""
+    for module, name in ((taps, "LINGER_S"), (tracing, "PATIENCE_S"), (leaving, "RETRY_S")):
+        monkeypatch.setattr(module, name, 0.01)
+    tap = session.probing.taps.open("mix.out")
+    await inject(session, "mix", port="in_2", duration_s=0.01)
+    tracing_it = asyncio.create_task(trace(session, "eq", 100))
+    await session.runtime.step(10)
+    assert len(list(session.stage.probes)) == 3
+    with a_full_queue():
+        tap.close()
+        assert not (await tracing_it)["complete"]
+        await asyncio.sleep(0.3)
+        assert len(list(session.stage.probes)) == 3
+    async with asyncio.timeout(10):
+        while list(session.stage.probes):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+    begin, end = tap.span
+    await session.runtime.step(2)
+    assert tap.span == (begin, end) == (0, 2560)
+
+
+async def test_an_end_does_not_mind_a_full_queue() -> None:
+    session = await begin()
+    session.probing.taps.open("mix.out")
+    await inject(session, "mix", port="in_2", duration_s=10)
+    with a_full_queue():
+        await session.close()
 
 
 async def test_injections_have_bounds(session: Session) -> None:
