@@ -15,8 +15,9 @@ from tonnetz._core import lib
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.engine.core import CoreEngine, CoreError
 from tonnetz.daemon.probing import leaving, taps, tracing
+from tonnetz.daemon.probing.decibels import decibels
 from tonnetz.daemon.probing.injecting import MOST_SAMPLES
-from tonnetz.daemon.probing.levels import Levels
+from tonnetz.daemon.probing.levels import Levels, Reading, Selection
 from tonnetz.daemon.probing.tracing import trace
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
@@ -268,13 +269,36 @@ async def test_a_trace_tells_what_was_changed(session: Session) -> None:
     assert times[0] == 0 and times == sorted(times)
 
 
+def peak(reading: Reading, node_id: str) -> float:
+    return float(Selection(reading.layout, [node_id]).of(reading)[0].max())
+
+
 async def test_levels_are_for_each_listener(session: Session) -> None:
     levels = Levels(session)
     one, two = levels.listen(), levels.listen()
     one.read()
     await session.runtime.step(4)
-    assert one.read().of("noise")[0].max() > 0.05 and one.read().of("noise")[0].max() == 0
-    assert two.read().of("noise")[0].max() > 0.05
+    assert peak(one.read(), "noise") > 0.05 and peak(one.read(), "noise") == 0
+    assert peak(two.read(), "noise") > 0.05
     await change(session, {"add_node": {"id": "extra", "type": "gain"}})
     assert set(two.read().layout.nodes) == {"noise", "eq", "mix", "drain", "extra"}
+    levels.close()
+
+
+async def test_a_selection_tells_each_node_its_own(session: Session) -> None:
+    """In the order asked for, whatever lies between them; sinks are told by what they take in."""
+    levels = Levels(session)
+    ear = levels.listen()
+    ear.read()
+    await session.runtime.step(4)
+    reading = ear.read()
+    told = Selection(reading.layout, ["drain", "noise"]).in_decibels(reading)
+    assert list(told) == ["drain", "noise"] and all(len(level["peak_db"]) == 2 for level in told.values())
+    for name, level in told.items():
+        place = reading.layout.nodes[name]
+        assert level == {
+            "peak_db": decibels(reading.peaks[place], 20),
+            "rms_db": decibels(reading.squares[place], 10),
+        }
+    assert Selection(reading.layout, []).in_decibels(reading) == {}
     levels.close()
