@@ -21,6 +21,8 @@ from .desk import WITH_CASTER, apply, session, tone
 
 DOCUMENT = {"nodes": [{"id": "hum", "type": "tone"}, {"id": "cast", "type": "caster"}]}
 FOR_EVER = 1 << 30
+FORM = "7i"
+SIZE = struct.calcsize(FORM)
 
 writer.RETRY_S = 0.01
 writer.GRAPH_EVERY = 2  # so that whole graphs, pruning and checkpoints are among what fails
@@ -33,18 +35,18 @@ class Plan:
 
     def __init__(self, path: str) -> None:
         with open(path, "r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), 24)
+            self._memory = mmap.mmap(file.fileno(), SIZE)
 
-    def set(self, first: int, many: int, error: int, cut: bool) -> None:
-        self._memory[:] = struct.pack("6i", 0, first, many, error, cut, 0)
+    def set(self, first: int, many: int, error: int, cut: bool, syncs: bool = False) -> None:
+        self._memory[:] = struct.pack(FORM, 0, first, many, error, cut, 0, syncs)
 
     @property
     def calls(self) -> int:
-        return int(struct.unpack("6i", self._memory[:])[0])
+        return int(struct.unpack(FORM, self._memory[:])[0])
 
     @property
     def failed(self) -> int:
-        return int(struct.unpack("6i", self._memory[:])[5])
+        return int(struct.unpack(FORM, self._memory[:])[5])
 
 
 async def attempt(made: Session, number: int) -> bool:
@@ -131,6 +133,30 @@ async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
             return first
 
 
+async def syncs_that_fail(folder: Path, plan: Plan, full: bool) -> int:
+    """The disk takes every write, and never says that it has arrived. Who wants to be safe from a loss of power is
+    refused; who does not is answered. Gives how many failed before the answer."""
+    durability = "full" if full else "crash"
+    writer.TIDY_BYTES = 1 << 20  # for a log that begins anew its head is synced, whoever asked for what
+    async with session(folder, DOCUMENT, WITH_CASTER, durability=durability) as made:
+        await attempt(made, 0)
+        await written(made)
+        plan.set(1, FOR_EVER, errno.EIO, False, syncs=True)
+        accepted = await attempt(made, 1)
+        failed = plan.failed
+        assert accepted is not full
+        if full:
+            assert made.keeping.status.state == "refusing" and "I/O" in made.keeping.status.message, made.keeping.status
+            assert not await attempt(made, 2), "nor is anything else accepted"
+        plan.set(0, 0, 0, False)
+        await works_again(made)
+        assert await attempt(made, 3)
+        graph = made.graph
+    async with session(folder, None, WITH_CASTER) as again:
+        assert again.graph == graph and again.keeping.status.notes == ()
+    return failed
+
+
 async def main(folder: Path, plan: Plan, full: bool) -> dict[str, int]:
     tried = {}
     for name, error, many, cut in (
@@ -144,6 +170,7 @@ async def main(folder: Path, plan: Plan, full: bool) -> dict[str, int]:
             first += 1
         tried[name] = first - 1
     tried["beginning"] = await rounds_of_beginning(folder / "beginning", plan, full)
+    tried["syncs"] = await syncs_that_fail(folder / "syncs", plan, full)
     return tried
 
 
