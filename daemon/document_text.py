@@ -61,9 +61,16 @@ def read_text(text: str, what: str = "The text") -> Any:
         raise _malformed(f"{what} contains a number of too many digits.") from None
 
 
+def write_text(data: Any, format: TextFormat) -> str:
+    """Plain data as text that `read_text` reads back; what is short stands on one line in YAML."""
+    if format == "json":
+        return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+    return _dumped(data, flow=None)
+
+
 def write_document(document: Mapping[str, Any], format: TextFormat) -> str:
-    """A document that `read_text` reads back, laid out for people and for version control: in each list an entry a
-    line, or a block where a line would be too long, with room around for comments."""
+    """A document laid out for people and for version control: in each list an entry a line, or a block where a line
+    would be too long, with room around for comments."""
     lists = {key: value for key, value in document.items() if isinstance(value, list)}
     rest = {key: value for key, value in document.items() if key not in lists}
     if format == "json":
