@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from .config import redact
@@ -19,11 +19,11 @@ def changes(
     new: Graph,
     catalogue: Catalogue,
     renewed: Collection[str] = (),
-    among: Iterable[str] | None = None,
+    among: Collection[str] | None = None,
 ) -> list[Event]:
     """The events, by name and parameters, in an order in which they make sense: connections go before their nodes and
     come after them. Nodes in `renewed` are told as replaced even if they look the same. `among` names all nodes that
-    may differ, each once; None: any may. No event tells a secret.
+    may differ; None: any may. No event tells a secret.
     """
     events: list[Event] = [("graph_renamed", {"name": new.name})] if old.name != new.name else []
     if old.connections is not new.connections:

@@ -7,7 +7,7 @@ Edits say what somebody asked for, differences what came of it. A graph can be l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -57,8 +57,8 @@ Changes = tuple[Change, ...]
 # ---- Finding -----------------------------------------------------------------------------------------------------
 
 
-def difference(old: Graph, new: Graph, among: Iterable[str] | None = None) -> Changes:
-    """Everything that differs. `among` names all nodes of both graphs that may differ, each once; None: any may."""
+def difference(old: Graph, new: Graph, among: Collection[str] | None = None) -> Changes:
+    """Everything that differs. `among` names all nodes of both graphs that may differ; None: any may."""
     found: list[Change] = []
     if old.name != new.name:
         found.append(NameChange(old.name, new.name))
@@ -82,11 +82,15 @@ def difference(old: Graph, new: Graph, among: Iterable[str] | None = None) -> Ch
     return tuple(found)
 
 
-def nodes_of(graph: Graph, among: Iterable[str] | None) -> Iterable[Node]:
-    """Those of these names that there are; None: all."""
+def nodes_of(graph: Graph, among: Collection[str] | None) -> Iterable[Node]:
+    """Those of these names that there are, in the graph's order; None: all."""
     if among is None:
         return graph.nodes.values()
-    return [graph.nodes[name] for name in among if name in graph.nodes]
+    found = [graph.nodes[name] for name in among if name in graph.nodes]
+    if len(found) < 2:  # most edits are of one node, and have no need to look through thousands
+        return found
+    names = {node.id for node in found}
+    return [node for name, node in graph.nodes.items() if name in names]
 
 
 def _fields(old: Node, new: Node) -> Iterable[Change]:

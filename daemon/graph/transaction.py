@@ -38,10 +38,9 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
     @property
-    def affected(self) -> tuple[str, ...]:
-        """Names among which all nodes are that differ in anything: those that edits name, in the order of the edits,
-        and so new nodes in that in which they came."""
-        return tuple(dict.fromkeys((*self.ids, *sorted(self.touched))))
+    def affected(self) -> frozenset[str]:
+        """Names among which are those of all nodes that differ in anything."""
+        return self.touched.union(self.ids)
 
 
 def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, limits: Limits | None = None) -> Accepted:
