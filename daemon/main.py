@@ -19,6 +19,7 @@ from tonnetz.rpc.method_table import load_methods
 from . import notify
 from .activation import control_socket
 from .caller import Caller
+from .credentials import assumed, credential
 from .ending import fade_out
 from .engine.core import ClockKind
 from .event_log import log_events
@@ -42,7 +43,7 @@ from .settings import (
 )
 from .startup import begin, leave, load_configured
 from .storage.store import StorageUnusable
-from .tokens import TokenFile
+from .tokens import TokenFile, given_tokens
 from .watchdog import Watchdog
 
 log = logging.getLogger("tonnetz")
@@ -85,9 +86,10 @@ async def _check(settings: Settings) -> None:
     """Makes all that the configuration asks for, and starts nothing."""
     session = _session(settings, "step")
     try:
-        await load_configured(session, settings)
-        if settings.doors.http:
-            _http_door(session, settings, settings.doors.http)
+        with assumed():
+            await load_configured(session, settings)
+            if settings.doors.http:
+                _http_door(session, settings, settings.doors.http)
     finally:
         await session.close()
 
@@ -185,7 +187,7 @@ def _http_door(session: Session, settings: Settings, http: HttpSettings) -> Door
     """Raises a Refusal where it would let anybody in."""
     from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
 
-    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()))
+    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()), given_tokens(http.tokens, credential))
     return HttpDoor(session, load_methods(), http, tokens)
 
 
