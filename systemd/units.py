@@ -42,7 +42,11 @@ NEXT_SYSTEM = (
     "systemctl reload dbus",
     "systemctl enable --now tonnetz",
 )
-NEXT_USER = ("systemctl --user daemon-reload", "systemctl --user enable --now tonnetz")
+NEXT_USER = (
+    "systemctl --user daemon-reload",
+    "systemctl --user reload dbus",
+    "systemctl --user enable --now tonnetz",
+)
 
 
 class CanNotInstall(Exception):
