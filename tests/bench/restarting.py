@@ -31,7 +31,7 @@ async def restarted(nodes: int, times: int) -> list[dict[str, Any]]:
         before = os.environ.get("ALSA_CONFIG_PATH")
         os.environ |= card.environment
         try:
-            async with daemon(settings(_with_card(nodes, card.device))) as made:
+            async with daemon(_as_out_of_the_box(nodes, card.device)) as made:
                 for _ in range(times):
                     await _sounds(card, card.frame())
                     first = card.frame() - int(SETTLED_S * RATE)
@@ -54,11 +54,14 @@ async def restarted(nodes: int, times: int) -> list[dict[str, Any]]:
     ]
 
 
-def _with_card(nodes: int, device: str) -> dict[str, Any]:
+def _as_out_of_the_box(nodes: int, device: str) -> dict[str, Any]:
+    """With a card to play to, and the HTTP door, which has the most to make ready."""
     graph = graphs.document(nodes - 1)
     graph["nodes"].append({"id": "card", "type": "alsa_output", "config": {"device": device}})
     graph["connections"].append({"source": "mix.out", "target": "card.in"})
-    return graph
+    made = settings(graph)
+    made["doors"]["http"] = {"listen": "127.0.0.1:0"}
+    return made
 
 
 async def _sounds(card: VirtualCard, since: int) -> None:
