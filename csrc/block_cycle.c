@@ -91,7 +91,8 @@ void tz_block_cycle(struct tz_engine *engine)
 		tz_plan_run(engine->plan, attention, telemetry, engine->frame);
 	}
 	engine->frame += engine->block_frames;
-	atomic_store_explicit(&telemetry->blocks, block + 1, memory_order_relaxed);
+	/* Released: who sees this count sees all that these blocks did. */
+	atomic_store_explicit(&telemetry->blocks, block + 1, memory_order_release);
 	double busy = (double)(tz_clock_ns(CLOCK_MONOTONIC) - begin) * 1e-9;
 	tz_telemetry_load(telemetry, busy * engine->sample_rate / engine->block_frames);
 	tz_telemetry_ring(telemetry);
