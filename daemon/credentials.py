@@ -1,7 +1,9 @@
 """Secrets that the service manager hands over: files in $CREDENTIALS_DIRECTORY, which only this process can read
 (systemd's LoadCredential=, SetCredentialEncrypted= and the like).
 
-Where a secret is wanted, `{"credential": NAME}` names one: the graph and everything that is stored hold the name alone.
+Where a node wants a secret, `{"credential": NAME}` names one: the graph and all that is stored hold the name alone.
+Those that begin with `tonnetz.` are the daemon's own, such as tokens of the HTTP door: a node, which sends its secrets
+wherever an operator tells it to, gets none of them.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from .problems import Problem, Refusal, refuse, suggestion
 log = logging.getLogger(__name__)
 
 LONGEST = 64 << 10  # bytes; a password is shorter, and systemd itself allows a megabyte
+OWN = "tonnetz."
 _assumed: ContextVar[bool] = ContextVar("assumed", default=False)
 
 
@@ -33,7 +36,7 @@ def credential(name: str, where: str = "") -> str:
     folder = _folder()
     if folder is None and _assumed.get():
         return name.ljust(64, "-")
-    path = folder / name if folder and re.match(CREDENTIAL, name) and name not in (".", "..") else None
+    path = folder / name if folder and re.fullmatch(CREDENTIAL, name) and name not in (".", "..") else None
     try:
         text = path.read_bytes()[: LONGEST + 1].decode() if path else None
     except (OSError, UnicodeDecodeError):
@@ -67,7 +70,7 @@ def assumed() -> Iterator[None]:
 def with_credentials(spec: NodeSpec, config: Mapping[str, Any]) -> Mapping[str, Any]:
     """A node's complete configuration with what the credentials hold in the place of their names. Refusal
     (invalid_config) where one is missing."""
-    return revealed(config, spec, lambda name, place: credential(name, f"config.{place}"))
+    return revealed(config, spec, lambda name, place: _for_a_node(name, f"config.{place}"))
 
 
 def filled(node_id: str, spec: NodeSpec, config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -75,13 +78,20 @@ def filled(node_id: str, spec: NodeSpec, config: Mapping[str, Any]) -> Mapping[s
 
     def read(name: str, place: str) -> str:
         try:
-            return credential(name)
+            return _for_a_node(name)
         except Refusal as refusal:
             fields = {"fields": {"node": node_id}}
             log.warning("%s goes without its %s: %s", node_id, place, refusal.message, extra=fields)
             return ""
 
     return revealed(config, spec, read)
+
+
+def _for_a_node(name: str, where: str = "") -> str:
+    if name.startswith(OWN):
+        message = f"The credential '{name[:80]}' is the daemon's own, which no node gets."
+        raise refuse("forbidden", [Problem("forbidden", message, where)])
+    return credential(name, where)
 
 
 def _folder() -> Path | None:

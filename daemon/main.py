@@ -141,10 +141,18 @@ async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Even
     """From the stored graph to its end: sounds, answers, and fades out when it is told to."""
     session.devices.watch()
     await begin(session, settings)
+    try:
+        await _serve_at_doors(session, settings, told_to_stop)
+    finally:  # also where a door can't be opened, as sound plays by then
+        await leave(session, settings)
+        await fade_out(session)
+
+
+async def _serve_at_doors(session: Session, settings: Settings, told_to_stop: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as doors:
         if settings.doors.socket:  # first, since it notices another daemon
             await doors.enter_async_context(_opened(_socket_door(session, settings.doors.socket)))
-        if settings.autostart:  # before the other doors, which take longer: so long a restart would be silent
+        if settings.autostart:  # before the other doors: what they take to open, a restart would be silent longer
             await session.runtime.start()
         if settings.doors.http:
             await doors.enter_async_context(_opened(_http_door(session, settings, settings.doors.http)))
@@ -158,8 +166,6 @@ async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Even
         log.info("stopping: files are being finished")
         notify.stopping("Finishing files")
         session.schedule.close()  # or those who wait for its transactions would keep the doors open
-    await leave(session, settings)
-    await fade_out(session)
 
 
 # ---- Doors -----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ import yaml
 from msgspec import Meta
 
 from .caller import Role
-from .graph.config import CREDENTIAL
 from .problems import Problem, Refusal, refuse, suggestion
 from .tokens import NAME
 
@@ -48,7 +47,7 @@ class GivenToken(Section, frozen=True, kw_only=True):
     """A token that comes with the service, as a credential: for machines that a program sets up."""
 
     name: Annotated[str, Meta(pattern=f"^{NAME}$")]
-    credential: Annotated[str, Meta(pattern=CREDENTIAL)]
+    credential: Annotated[str, Meta(pattern=r"^tonnetz\.[A-Za-z0-9_.@-]{1,240}$")]  # no node gets one of that name
     role: Role = "operator"
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tonnetz.daemon import credentials as module
 from tonnetz.daemon.caller import Caller
-from tonnetz.daemon.credentials import LONGEST, assumed, credential, credentials
+from tonnetz.daemon.credentials import LONGEST, assumed, credential, credentials, filled
 from tonnetz.daemon.endpoints.endpoint import EndpointState, MediaRoots
 from tonnetz.daemon.graph.document import edits_from_plain
 from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
@@ -42,7 +42,7 @@ def test_credentials_are_read_and_missing_ones_told(tmp_path: Path, monkeypatch:
     assert credentials() == ["huge", "icecast", "odd"]
     (tmp_path / "icecast").write_text("changed")
     assert credential("icecast") == "changed"
-    for name in ("icecats", "odd", "huge", "..", "../icecast", "", "a/b", "x\0"):
+    for name in ("icecats", "icecast\n", "odd", "huge", "..", "../icecast", "", "a/b", "x\0"):
         with pytest.raises(Refusal, match="config.password: There is no credential") as refused:
             credential(name, "config.password")
         assert refused.value.name == "invalid_config"
@@ -60,7 +60,7 @@ def handed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "icecast").write_text("hackme\n")
     (folder / "relay").write_text("tiger\n")
-    (folder / "desk").write_text("0123456789abcdef" * 2 + "\n")
+    (folder / "tonnetz.desk").write_text("0123456789abcdef" * 2 + "\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
     return folder
 
@@ -191,6 +191,16 @@ async def test_a_credential_that_is_not_there_is_refused(
     assert message in refused.value.problems[0].message and not session.graph.nodes
 
 
+async def test_a_node_gets_none_of_the_daemons_own(session: Session, handed_over: Path) -> None:
+    """Or an operator would let it be sent to a server of their choice, and be the token's admin."""
+    type = with_casters(session)
+    with pytest.raises(Refusal, match="is the daemon's own") as refused:
+        await apply(session, {"op": "add_node", "type": "caster", "config": {"key": {"credential": "tonnetz.desk"}}})
+    assert refused.value.name == "forbidden"
+    assert filled("feed", CASTER, {"key": {"credential": "tonnetz.desk"}, "mirrors": []})["key"] == ""
+    assert not type.opened
+
+
 async def test_a_trial_uses_it_too(session: Session, handed_over: Path) -> None:
     outside: Any = with_casters(session)
     trial: Any = session  # of which it asks for nothing but `media`
@@ -226,7 +236,7 @@ async def test_after_a_restart_a_node_whose_credential_is_gone_plays_without(
 
 def test_tokens_that_come_with_the_unit(handed_over: Path, tmp_path: Path) -> None:
     settings = parse_settings(
-        {"doors": {"http": {"tokens": [{"name": "desk", "credential": "desk", "role": "viewer"}]}}}
+        {"doors": {"http": {"tokens": [{"name": "desk", "credential": "tonnetz.desk", "role": "viewer"}]}}}
     )
     assert settings.doors.http
     file = TokenFile(tmp_path / "state", given_tokens(settings.doors.http.tokens, credential))
@@ -240,8 +250,8 @@ def test_tokens_that_come_with_the_unit(handed_over: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("content", ["", "short", "x" * (SHORTEST - 1), "x" * 40 + " y", "x" * 40 + "\ny", "ä" * 40])
 def test_what_could_be_guessed_or_not_be_sent_is_no_token(handed_over: Path, content: str) -> None:
-    (handed_over / "desk").write_text(content)
-    settings = parse_settings({"doors": {"http": {"tokens": [{"name": "desk", "credential": "desk"}]}}})
+    (handed_over / "tonnetz.desk").write_text(content)
+    settings = parse_settings({"doors": {"http": {"tokens": [{"name": "desk", "credential": "tonnetz.desk"}]}}})
     assert settings.doors.http
     with pytest.raises(Refusal, match="is no token, which has 32 characters") as refused:
         given_tokens(settings.doors.http.tokens, credential)
@@ -251,11 +261,12 @@ def test_what_could_be_guessed_or_not_be_sent_is_no_token(handed_over: Path, con
 @pytest.mark.parametrize(
     ("token", "message"),
     [
-        ({"name": "desk", "credentail": "desk"}, "Did you mean 'credential'"),
-        ({"name": "a b", "credential": "desk"}, "doors.http.tokens"),
-        ({"name": "desk", "credential": "../desk"}, "doors.http.tokens"),
+        ({"name": "desk", "credentail": "tonnetz.desk"}, "Did you mean 'credential'"),
+        ({"name": "a b", "credential": "tonnetz.desk"}, "doors.http.tokens"),
+        ({"name": "desk", "credential": "../tonnetz.desk"}, "doors.http.tokens"),
+        ({"name": "desk", "credential": "icecast"}, "doors.http.tokens"),
         ({"name": "desk"}, "credential"),
-        ({"name": "desk", "credential": "desk", "role": "king"}, "king"),
+        ({"name": "desk", "credential": "tonnetz.desk", "role": "king"}, "king"),
     ],
 )
 def test_a_setting_with_a_mistake_is_told(token: dict[str, str], message: str) -> None:
@@ -268,7 +279,7 @@ CONFIGURATION = """
 engine: {clock: internal, realtime_priority: 0}
 doors:
   socket: {path: sock}
-  http: {listen: "127.0.0.1:0", require_token: true, tokens: [{name: desk, role: viewer, credential: desk}]}
+  http: {listen: "127.0.0.1:0", require_token: true, tokens: [{name: desk, role: viewer, credential: tonnetz.desk}]}
   dbus: false
 storage: {directory: state}
 """
@@ -290,7 +301,7 @@ def test_a_whole_daemon_lets_its_holder_in(folder: Path, handed_over: Path) -> N
                 return error.code, json.load(error)
 
         status, described = ask("0123456789abcdef" * 2)
-        assert status == 200 and (described["caller"], described["role"]) == ("token:desk/desk", "viewer")
+        assert status == 200 and (described["caller"], described["role"]) == ("token:desk/tonnetz.desk", "viewer")
         assert ask("0123456789abcdee" * 2)[0] == 401
         daemon.terminate()
     assert daemon.returncode == 0
@@ -302,7 +313,7 @@ def test_a_daemon_without_its_credential_does_not_start_and_a_check_does_not_min
     outside = {name: value for name, value in os.environ.items() if name != "CREDENTIALS_DIRECTORY"}
     refused = subprocess.run(command, env=outside, capture_output=True, text=True, timeout=60, check=False)
     assert refused.returncode == 2
-    assert "doors.http.tokens[0].credential: There is no credential 'desk'" in refused.stderr
+    assert "doors.http.tokens[0].credential: There is no credential 'tonnetz.desk'" in refused.stderr
     checked = subprocess.run(
         [*command, "--check"], env=outside, capture_output=True, text=True, timeout=60, check=False
     )

@@ -133,7 +133,7 @@ def _record(
 def credential_named(value: Any) -> str | None:
     """The credential that is named in the place of a secret, `{"credential": NAME}`; None if it is something else."""
     name = value.get("credential") if isinstance(value, Mapping) and len(value) == 1 else None
-    return name if isinstance(name, str) and re.match(CREDENTIAL, name) else None
+    return name if isinstance(name, str) and re.fullmatch(CREDENTIAL, name) else None
 
 
 def _value(parameter: ParameterSpec, value: Any, held: Any, where: str, problems: list[Problem]) -> Any:

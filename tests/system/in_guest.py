@@ -225,21 +225,21 @@ def a_token_comes_with_the_service() -> None:
     file.touch(0o600)
     file.write_text(f"{secret}\n")
     more.parent.mkdir()
-    more.write_text(f"[Service]\nLoadCredential=desk_token:{file}\n")
-    token = "{name: desk, role: viewer, credential: desk_token}"
+    more.write_text(f"[Service]\nLoadCredential=tonnetz.desk:{file}\n")
+    token = "{name: desk, role: viewer, credential: tonnetz.desk}"
     CONFIGURATION.write_text(GRAPH.replace("http: false", f"http: {{require_token: true, tokens: [{token}]}}"))
     assert "is fine" in run(str(BIN / "tonnetzd"), "--check", "--config", str(CONFIGURATION))
     run("systemctl", "daemon-reload")
     run("systemctl", "restart", "tonnetz")
     status, told = over_http(secret)
-    assert status == 200 and (told["caller"], told["role"]) == ("token:desk/desk_token", "viewer"), told
+    assert status == 200 and (told["caller"], told["role"]) == ("token:desk/tonnetz.desk", "viewer"), told
     assert over_http(secret[:-1])[0] == over_http(None)[0] == 401
     assert secret.encode() not in Path(f"/proc/{pid()}/environ").read_bytes()
     assert secret not in "".join(path.read_text(errors="replace") for path in Path("/var/lib/tonnetz").glob("*.json"))
     shutil.rmtree(more.parent)
     run("systemctl", "daemon-reload")
     run("systemctl", "restart", "tonnetz", fails=True)
-    assert "There is no credential 'desk_token'" in journal("-n", "30")
+    assert "There is no credential 'tonnetz.desk'" in journal("-n", "30")
     assert show("ActiveState") == "failed", "what is wrong in a configuration no restart puts right"
     CONFIGURATION.write_text(GRAPH)
     run("systemctl", "reset-failed", "tonnetz")
