@@ -44,7 +44,7 @@ NEXT_SYSTEM = (
 )
 NEXT_USER = (
     "systemctl --user daemon-reload",
-    "systemctl --user reload dbus",
+    "busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig",
     "systemctl --user enable --now tonnetz",
 )
 
