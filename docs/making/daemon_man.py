@@ -39,10 +39,7 @@ SIGNALS = (
 )
 EXIT = (
     ("0", "Ended as asked, or the configuration is fine (`--check`)."),
-    (
-        "1",
-        "It could not start: another daemon runs, or the socket, the port or the folder of what is stored can't be had.",
-    ),
+    ("1", "It could not start: another daemon runs, or its socket, port or folder of stored things can't be had."),
     ("2", "The command or the configuration is wrong; it says where and what to do."),
 )
 ENVIRONMENT = (
