@@ -151,10 +151,13 @@ class TokenFile:
 
 def given_tokens(settings: Iterable[GivenToken], read: Callable[[str, str], str]) -> list[Token]:
     """The tokens that are credentials, each known by the name of its credential. `read` is given that and its place.
-    Raises a Refusal where one is missing, or could be guessed."""
-    found = []
+    Raises a Refusal where one is missing, given twice, or could be guessed."""
+    found: dict[str, Token] = {}
     for place, setting in enumerate(settings):
         where = f"doors.http.tokens[{place}].credential"
+        if setting.credential in found:
+            message = f"'{setting.credential}' is {found[setting.credential].name}'s already; one token has one role."
+            raise refuse("invalid_config", [Problem("duplicate", message, where)])
         secret = read(setting.credential, where)
         if len(secret) < SHORTEST or not secret.isascii() or not secret.isprintable() or " " in secret:
             message = (
@@ -162,8 +165,8 @@ def given_tokens(settings: Iterable[GivenToken], read: Callable[[str, str], str]
                 "spaces: `openssl rand -hex 32` makes one."
             )
             raise refuse("invalid_config", [Problem("invalid_value", message, where)])
-        found.append(Token(setting.credential, setting.name, setting.role, _hash(secret), ""))
-    return found
+        found[setting.credential] = Token(setting.credential, setting.name, setting.role, _hash(secret), "")
+    return list(found.values())
 
 
 def _hash(secret: str) -> str:

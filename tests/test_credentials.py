@@ -248,6 +248,15 @@ def test_tokens_that_come_with_the_unit(handed_over: Path, tmp_path: Path) -> No
     assert b"desk" not in file.path.read_bytes(), "the file has its own tokens alone"
 
 
+def test_a_token_that_is_given_twice_has_no_role(handed_over: Path) -> None:
+    twice = [{"name": "desk", "credential": "tonnetz.desk", "role": role} for role in ("viewer", "admin")]
+    settings = parse_settings({"doors": {"http": {"tokens": twice}}})
+    assert settings.doors.http
+    with pytest.raises(Refusal, match="is desk's already") as refused:
+        given_tokens(settings.doors.http.tokens, credential)
+    assert refused.value.problems[0].where == "doors.http.tokens[1].credential"
+
+
 @pytest.mark.parametrize("content", ["", "short", "x" * (SHORTEST - 1), "x" * 40 + " y", "x" * 40 + "\ny", "ä" * 40])
 def test_what_could_be_guessed_or_not_be_sent_is_no_token(handed_over: Path, content: str) -> None:
     (handed_over / "tonnetz.desk").write_text(content)
