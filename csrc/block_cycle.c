@@ -80,7 +80,7 @@ void tz_block_cycle(struct tz_engine *engine)
 	int64_t begin = tz_clock_ns(CLOCK_MONOTONIC);
 	tz_adopt_waiting(engine);
 	tz_copy_on(engine, false);
-	tz_telemetry_moment(telemetry, engine->frame, (uint64_t)tz_clock_ns(CLOCK_REALTIME));
+	tz_moment_tell(&telemetry->moment, (struct tz_moment){(double)engine->frame, tz_clock_ns(CLOCK_REALTIME)});
 	uint64_t block = atomic_load_explicit(&telemetry->blocks, memory_order_relaxed);
 	if (engine->plan) {
 		const struct tz_attention attention = {

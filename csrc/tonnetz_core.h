@@ -214,7 +214,7 @@ void tz_engine_meter(struct tz_engine *engine, bool on); /* meters cost a pass o
 struct tz_engine_status {
 	uint64_t frame, blocks, late_blocks, gaps, gap_frames, commits, faults;
 	uint64_t lateness[24];
-	double load_average, load_maximum; /* of a block's time, 1.0 = all of it; the maximum since the last call */
+	double load_average, load_maximum; /* of a block's time, 1.0 = all of it; the maximum of the newest 1024 to 2047 blocks */
 	int realtime_priority;             /* what it got; 0: ordinary scheduling */
 	uint64_t frame_time_ns;            /* CLOCK_REALTIME at which block `frame` began, 0 before the first */
 };

@@ -111,8 +111,7 @@ class Session:
         self._loop.add_reader(self.engine.event_fd, self.hear_engine)
 
     async def close(self) -> None:
-        """Stops the engine; every file is finished, and every transaction stored, when this returns. What waits for its
-        time is refused."""
+        """When this returns, all is stopped, finished and stored. What waits for its time is refused."""
         self.schedule.close()
         self.probing.close()
         await self.runtime.stop()

@@ -46,6 +46,30 @@ async def test_when_makes_no_difference(seed: int, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("clears", [True, False])
+async def test_a_side_chain_that_is_cut_is_heard_no_more_from_there_on(
+    clears: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compressor goes by what comes in as soon as its fade begins, and not when the connection is cleared away."""
+    if not clears:
+        monkeypatch.setattr(Session, "sweep", Session.hear_engine)
+    squeeze = node("squeeze", "compressor", threshold_db=-60.0, ratio=20.0, attack_ms=0.1)
+    nodes = [NODES[0], node("key", "tone", wave="silence", channels=1), squeeze, recorder("tape", 2)]
+    wires = ("noise.out > squeeze.in", "key.out > squeeze.sidechain", "squeeze.out > tape.in")
+    async with studio(tmp_path, document(nodes, *wires), block_frames=64) as made:
+        await made.session.runtime.step(10)
+        receipt = await made.apply([Disconnect(source="key.out", target="squeeze.sidechain")], 20.0)
+        assert receipt.state_carried == {"squeeze": True}
+        await made.session.runtime.step(20)
+    kept = [NODES[0], squeeze, recorder("tape", 2)]
+    async with studio(tmp_path / "plain", document(kept, wires[0], wires[2]), block_frames=64) as plain:
+        await plain.session.runtime.step(30)
+    heard, wanted = made.recordings["tape"], plain.recordings["tape"]
+    loud, low = np.abs(heard[:, :640]).max(), np.abs(heard[:, 640 + 970 :]).max()
+    assert low < loud / 10
+    assert np.abs(heard[:, 640 + 970 :] - wanted[:, 640 + 970 :]).max() < low / 10
+
+
+@pytest.mark.parametrize("clears", [True, False])
 async def test_what_faded_out_and_comes_again_is_new(
     clears: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
