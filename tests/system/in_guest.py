@@ -33,6 +33,7 @@ NAME, ROOT = "org.tonnetz.Tonnetz1", "/org/tonnetz/Tonnetz1"
 RATE = 48_000
 RECORDED_S = 60
 PAUSE_S = 0.02  # between transactions: what the guest sleeps costs the host nothing
+HELD_PAUSE_S = 0.5  # between looks at what takes ten seconds: a look is a process, a sleep costs the host nothing
 # A tone to the loopback, on a branch that the storm does not touch, and an echo whose memory outlives a restart.
 GRAPH = """
 engine: {block_frames: 256}
@@ -87,13 +88,13 @@ def ask(method: str, **params: Any) -> Any:
         return connected.call(method, **params)
 
 
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+def until(condition: Callable[[], Any], seconds: float, what: str, pause_s: float = 0.05) -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, (
             f"not within {seconds:g} s: {what}\n{run('journalctl', '-u', 'tonnetz', '-n', '30')}"
         )
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return found
 
 
@@ -324,7 +325,7 @@ def an_audio_thread_that_stands_still_is_ended_by_the_watchdog() -> None:
     thread = next(int(task.name) for task in Path(f"/proc/{victim}/task").iterdir() if is_audio(task))
     began = time.monotonic()
     with stopped(thread) as let_go_when_dead:
-        until(lambda: let_go_when_dead() or pid() not in (0, victim), 60, "another process")
+        until(lambda: let_go_when_dead() or pid() not in (0, victim), 60, "another process", HELD_PAUSE_S)
     print(f"ended and begun anew {time.monotonic() - began:.1f} s of the guest after its audio thread stood still")
     said = journal("-n", "60")
     assert "The audio thread has stood still for" in said and "Watchdog timeout" in said, said
@@ -338,7 +339,7 @@ def an_event_loop_that_stands_still_is_ended_too() -> None:
     victim = pid()
     began = time.monotonic()
     with stopped(victim) as let_go_when_dead:
-        until(lambda: let_go_when_dead() or pid() not in (0, victim), 60, "another process")
+        until(lambda: let_go_when_dead() or pid() not in (0, victim), 60, "another process", HELD_PAUSE_S)
     print(f"ended and begun anew {time.monotonic() - began:.1f} s of the guest after its event loop stood still")
     until(lambda: show("ActiveState") == "active", 60, "active")
     until(sounds, 60, "sound at the card")
