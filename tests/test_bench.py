@@ -81,7 +81,7 @@ def test_a_quick_run_has_all_rows(checkout: Path) -> None:
         assert 0 < row["seconds"] < 100 and row["name"] in outcome.stdout
 
     (restarted,) = results["restarted"]
-    assert 0 < restarted["seconds"] <= restarted["worst_s"] < 15 and restarted["name"] in outcome.stdout
+    assert 0 < restarted["seconds"] <= restarted["worst_s"] < 20 and restarted["name"] in outcome.stdout
 
     assert len(results["clicks"]) > 15
     for row in results["clicks"]:

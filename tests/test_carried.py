@@ -84,7 +84,7 @@ async def test_delay_lines_and_places_in_files_go_on(tmp_path: Path, settings: S
 
 
 async def test_envelopes_go_on(tmp_path: Path) -> None:
-    """A compressor that lets go for ten seconds is found as it was, and not as it begins."""
+    """A compressor that lets go for five seconds is found as it was, and not as it begins."""
     settings = parse_settings(
         {
             "storage": {"directory": str(tmp_path / "state")},

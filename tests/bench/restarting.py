@@ -18,7 +18,7 @@ from .process import daemon, settings
 
 RATE = 48_000
 KEPT = 1 << 20  # frames that the card remembers: 22 s
-PATIENCE_S = 15.0
+PATIENCE_S = 20.0  # less than the card remembers
 SILENCE = 1e-7  # the tones of the graph are louder by far, and all at once at zero for no time
 SETTLED_S = 0.5  # of sound on either side, so that no hole but the restart's is measured
 
