@@ -6,10 +6,11 @@ import asyncio
 import time
 from typing import Any
 
+from .credentials import with_credentials
 from .endpoints.trial import Trial
 from .graph.config import complete
 from .graph.spec import NodeSpec
-from .node_catalogue import OutsideType, trial_of
+from .node_catalogue import OutsideType, checked, trial_of
 from .problems import Refusal, refuse_config
 
 PATIENCE_S = 12.0  # above the worker's own patience with a sound card, of which one may have to be waited for first
@@ -23,7 +24,7 @@ async def try_node(spec: NodeSpec, outside: OutsideType | None, given: Any, tria
     told: dict[str, Any] = {"ok": False, "reason": None, "problems": [], "found": {}}
     config, problems = complete(spec, given)
     if not problems and outside is not None:
-        problems = outside.check(config, trial.media)
+        problems = checked(outside, config, trial.media)
     if problems:
         refusal = refuse_config(problems)
         told |= {"reason": refusal.name, "message": refusal.message, "problems": refusal.data["problems"]}
@@ -32,7 +33,7 @@ async def try_node(spec: NodeSpec, outside: OutsideType | None, given: Any, tria
     else:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                found = await attempt(config, trial)
+                found = await attempt(with_credentials(spec, config), trial)
             told |= {"ok": True, "message": "It works.", "found": found}
         except Refusal as refused:
             told |= {"reason": refused.name, "message": refused.message}

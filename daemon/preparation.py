@@ -26,6 +26,7 @@ from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.transaction import Accepted
 from .history import History
+from .node_catalogue import checked
 from .problems import Problem, Refusal, refuse, refuse_config
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _check_outside(session: Session, accepted: Accepted, standing: Standing) -> 
         outside = session.outside_types.get(new.type)
         if outside is None or (old is not None and old.config is new.config):
             continue
-        found += ((node_id, problem) for problem in outside.check(new.config, session.media))
+        found += ((node_id, problem) for problem in checked(outside, new.config, session.media))
     if found:
         last = {name: index for index, name in enumerate(accepted.ids)}  # the edit that says how it is now
         problems = [
