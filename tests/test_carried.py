@@ -111,7 +111,7 @@ async def test_envelopes_go_on(tmp_path: Path) -> None:
     squeezed = await envelope(fresh)
     assert squeezed != empty
     fresh.runtime.state = "running"  # stepped or not, it played until now
-    await leave(fresh, settings)
+    await leave(fresh)
     fresh.runtime.state = "paused"
     await fresh.close()
     second = session_in(tmp_path, "second")
