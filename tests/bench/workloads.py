@@ -109,11 +109,11 @@ def _build_strips(patch: Patch, sound: Samples | None) -> int:
     mixer = patch.add("mixer", {"inputs": [{"gain_db": level, "pan": pan} for level, pan in levels]}, [2] * STRIPS, [2])
     for strip in range(STRIPS):
         equalizer = patch.add("equalizer", {"bands": _bands(strip)}, [2], [2])
-        compressor = patch.add("compressor", _SQUEEZE, [2, 2], [2, 1])
+        compressor = patch.add("compressor", _SQUEEZE, [2, 0], [2, 1])
         patch.wire(source, equalizer)
         patch.wire(equalizer, compressor)
         patch.wire(compressor, mixer, strip)
-    master = patch.add("compressor", _MASTER, [2, 2], [2, 1])
+    master = patch.add("compressor", _MASTER, [2, 0], [2, 1])
     patch.wire(mixer, master)
     return master
 
