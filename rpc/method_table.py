@@ -40,8 +40,9 @@ class Connection(Protocol):
     """A lasting connection, which can be sent events: the socket has one, a single HTTP request has none. When it ends,
     the door calls `Session.presence.leave` with it."""
 
-    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
-        """From now on, or from the event after number `since`."""
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> int | None:
+        """From now on; with `since`, those after that number come first. How many those are; None: not all of them are
+        known, and none comes."""
         ...
 
     def unsubscribe(self) -> None: ...

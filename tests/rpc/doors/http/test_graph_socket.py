@@ -92,6 +92,20 @@ async def test_who_comes_back_is_told_what_was_missed(web: Web, http: aiohttp.Cl
     assert lost["snapshot_needed"]
 
 
+async def test_who_chooses_is_sent_as_much_as_was_promised(web: Web, http: aiohttp.ClientSession) -> None:
+    """More happened meanwhile than a client's queue takes; what this one chose of it is little, and comes."""
+    client = await editor(http, web, "?events=off")
+    since = (await client.call("events.subscribe", names=["node_added"]))["seq"]
+    await client.call("events.unsubscribe")
+    await client.call("graph.add_node", type="gain", id="extra")
+    for number in range(510):
+        await client.call("graph.move_node", id="hum", x=number, y=1)
+    await client.call("graph.remove_node", id="extra", strategy="immediate")
+    again = await client.call("events.subscribe", names=["node_added"], since=since)
+    assert (again["replayed"], again["snapshot_needed"]) == (1, False)
+    assert (await client.hear())["params"]["node"]["id"] == "extra"
+
+
 async def test_presence_ends_with_the_connection(web: Web, http: aiohttp.ClientSession) -> None:
     stays, goes = await editor(http, web), await editor(http, web)
     await goes.call("presence.set", nick="Ann")
