@@ -152,10 +152,14 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     async def run(self, call: Call, params: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
         """Check the caller's role and the params, then do it. Whatever is wrong with either is a `Refusal`."""
+        return await self.function(call, **self.check(call, params))
+
+    def check(self, call: Call, params: Mapping[str, Any] | Sequence[Any] | None = None) -> dict[str, Any]:
+        """The function's arguments, where the caller may call it with them; else a `Refusal`."""
         if not call.caller.may(self.role):
             who = f"{call.caller.name} is {call.caller.role} here"
             raise Refusal("forbidden", f"{self.name} needs the role {self.role}; {who}.", role=self.role)
-        return await self.function(call, **self.bind(params))
+        return self.bind(params)
 
     def _problems(self, named: Mapping[str, Any]) -> Iterator[Problem]:
         """Everything that is wrong with the params, not only the first thing."""

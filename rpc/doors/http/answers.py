@@ -44,8 +44,13 @@ def answer(method: Method, result: Any) -> web.Response:
         return web.Response(text=result)
     response = json_response(result)
     if method.http.tagged:
-        response.headers["ETag"] = f'"{result.revision}"'
+        response.headers["ETag"] = etag(result.revision)
     return response
+
+
+def etag(revision: int) -> str:
+    """A graph's revision as HTTP writes it."""
+    return f'"{revision}"'
 
 
 def told(refusal: Refusal) -> dict[str, Any]:
