@@ -114,9 +114,7 @@ class Hub:
         self._subscriptions.add(subscription)
         return subscription
 
-    def missed(
-        self, since: int, names: Collection[str] | None = None, limit: int = QUEUE_LIMIT
-    ) -> list[Event] | None:
+    def missed(self, since: int, names: Collection[str] | None = None, limit: int = QUEUE_LIMIT) -> list[Event] | None:
         """The events of these names after number `since`. None: not all of them are known, or there is no such number,
         or they are more than a listener's queue takes."""
         oldest = self._past[0].seq if self._past else self.seq + 1

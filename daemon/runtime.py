@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.core import CoreError, EngineEvent
@@ -14,6 +15,8 @@ from .problems import Refusal
 if TYPE_CHECKING:
     from .probing.levels import Ear
     from .session import Session
+
+log = logging.getLogger(__name__)
 
 State = Literal["stopped", "running", "paused"]
 
@@ -144,6 +147,16 @@ class Runtime:
     def hear(self, event: EngineEvent) -> None:
         """What the audio thread tells of trouble is kept for `performance`."""
         self._incidents.hear(event, self._session.stage.node_of)
+
+    def lose_sound(self, node_id: str, cause: str) -> None:
+        """A card, a player or a recorder was not served in time, or did not serve in time."""
+        if node_id not in self._session.graph.nodes:
+            return
+        frame = self._session.engine.frame
+        self._incidents.add(frame, "xrun", cause, node_id)
+        log.warning("%s: %s", node_id, cause)
+        told = {"level": "warning", "message": f"{node_id}: {cause}", "frame": frame}
+        self._session.events.publish("log", told)
 
     def _costliest(self) -> str:
         """The node that takes most of a block; empty where none has been timed yet."""

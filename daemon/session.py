@@ -12,7 +12,6 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .basis import Basis
@@ -51,6 +50,7 @@ from .presence import Presence
 from .probing.probing import Probing
 from .problems import Refusal
 from .receipt import Receipt
+from .rfc3339 import written
 from .runtime import Runtime
 from .schedule import Schedule
 from .view import node_view, state_of, troubles, view
@@ -292,7 +292,7 @@ class Session:
         at_ns = time.time_ns()
         if status.frame_time_ns:
             at_ns = status.frame_time_ns + (frame - status.frame) * 1_000_000_000 // self.engine.sample_rate
-        return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return written(at_ns, "microseconds")
 
     def _publish(self, before: Graph, draft: Draft, revision: int, frame: int) -> None:
         request, accepted = draft.request, draft.accepted
@@ -313,6 +313,7 @@ class Session:
             channels=next(iter({**node.channels.inputs, **node.channels.outputs}.values())),
             media=self.media,
             on_state=on_state,
+            on_gap=lambda cause: self._loop.call_soon_threadsafe(self.runtime.lose_sound, node.id, cause),
             make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
             make_card=self._make_card,
         )
