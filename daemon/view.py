@@ -76,8 +76,10 @@ def _total_latency(session: Session, node: Node) -> int:
 
 def troubles(session: Session) -> list[dict[str, str]]:
     """The nodes that neither run nor are bypassed on purpose: id, type, state, message. Only endpoints can be in
-    trouble."""
-    found = []
+    trouble; none while the engine is stopped, for then no node is to run."""
+    found: list[dict[str, str]] = []
+    if not session.runtime.active:
+        return found
     for node in session.graph.nodes.values():
         outside = session.stage.part(node.id).outside
         if outside is not None:

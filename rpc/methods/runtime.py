@@ -218,7 +218,5 @@ async def step(call: Call, blocks: Blocks = 1) -> RuntimeStatus:
 
 
 def not_running(call: Call) -> list[NodeTrouble]:
-    """The nodes that neither run nor are bypassed on purpose; none while the engine is stopped: then no node runs."""
-    if call.session.runtime.state == "stopped":
-        return []
+    """The nodes that neither run nor are bypassed on purpose."""
     return [msgspec.convert(trouble, NodeTrouble) for trouble in call.session.troubles()]

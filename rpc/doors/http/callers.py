@@ -20,6 +20,7 @@ from .params import TICKET
 
 ORIGIN = "http"
 CALLER = web.RequestKey("caller", Caller)  # under which a request keeps it
+ANYBODY = Caller("anybody", "viewer", ORIGIN)  # for what needs no token
 TICKET_S = 30.0  # from asking for one to the connection that it is for
 TICKETS = 1000  # at once; more are a mistake, or an attack
 BASIC, BEARER = "basic ", "bearer "

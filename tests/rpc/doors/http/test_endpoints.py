@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import resource
+import time
 from typing import Any
 
 import numpy as np
@@ -310,7 +312,35 @@ def test_api_devices(web: Web) -> None:
 
 
 def test_get_healthz(web: Web) -> None:
-    assert web.curl("GET", "/healthz").json == {"status": "ok", "state": "running"}
+    well = {"status": "ok", "state": "running", "nodes_in_trouble": 0, "storage": "ok"}
+    assert web.curl("GET", "/healthz").json == well
+    web.curl("POST", "/api/graph/nodes", {"type": "file_player", "id": "gone", "config": {"path": "nothing.wav"}})
+    while web.curl("GET", "/api/graph").json["nodes"][-1]["state"] == "starting":
+        pass
+    troubled = web.curl("GET", "/healthz")
+    assert troubled.status == 200 and troubled.json == {**well, "status": "degraded", "nodes_in_trouble": 1}
+    assert b"nothing.wav" not in troubled.body, "nobody need know"
+    assert "nothing.wav" in web.curl("GET", "/api/system/health").json["nodes"][0]["message"]
+    web.curl("POST", "/api/runtime/stop")
+    assert web.curl("GET", "/healthz").json == {**well, "state": "stopped"}, "no node is to run"
+
+
+def test_get_healthz_and_metrics_while_nothing_can_be_stored(web: Web) -> None:
+    """No file may grow beyond 4 KiB, less than a page of the journal: the disk is full, as far as the storage can tell."""
+    assert b"\ntonnetz_storage_refusing 0\n" in web.curl("GET", "/metrics").body
+    before = resource.prlimit(web.daemon.process.pid, resource.RLIMIT_FSIZE, (4096, -1))
+    try:
+        refused = web.curl("POST", "/api/graph/nodes", {"type": "gain"})
+        assert error(refused, 503, "unavailable")
+        told = web.curl("GET", "/healthz").json
+        assert told == {"status": "degraded", "state": "running", "nodes_in_trouble": 0, "storage": "refusing"}
+        assert b"\ntonnetz_storage_refusing 1\n" in web.curl("GET", "/metrics").body
+        assert web.curl("GET", "/api/system/health").json["storage"]["message"]
+    finally:
+        resource.prlimit(web.daemon.process.pid, resource.RLIMIT_FSIZE, before)
+    while web.curl("GET", "/healthz").json["status"] != "ok":
+        time.sleep(0.05)
+    assert web.curl("POST", "/api/graph/nodes", {"type": "gain"}).status == 200
 
 
 def test_get_openapi_json(web: Web) -> None:
