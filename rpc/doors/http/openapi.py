@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -144,11 +144,17 @@ def _parameter(parameter: Parameter, schema: dict[str, Any], place: str) -> dict
 
 def _written(schema: dict[str, Any]) -> dict[str, Any]:
     """As far as it can be written in a query: no null there, which is left out, and no objects."""
-    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") not in ("null", "object")]
+    kinds = [kind for kind in _alternatives(schema) if kind.get("type") not in ("null", "object")]
     if not kinds:
         return schema
     others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     return {**kinds[0], **others} if len(kinds) == 1 else {"anyOf": kinds, **others}
+
+
+def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of a choice all that may be chosen, those within choices too; of anything else nothing."""
+    for kind in schema.get("anyOf", ()):
+        yield from _alternatives(kind) if "anyOf" in kind else [kind]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
