@@ -74,6 +74,11 @@ class HttpDoor:
         self._application = self._make(methods)
 
     @property
+    def router(self) -> web.UrlDispatcher:
+        """All that can be asked for."""
+        return self._application.router
+
+    @property
     def address(self) -> str:
         """`127.0.0.1:8420`, with the port that there is once it is open."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -59,6 +60,35 @@ class Web:
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         return Answer(int(first.split()[1]), headers, rest)
+
+    @contextlib.contextmanager
+    def curl_stream(self, verb: str, path: str, *options: str) -> Iterator[Stream]:
+        """`curl -N`, as long as the block is: what comes has no end."""
+        command = ["curl", "-sS", "-i", "-N", "--max-time", "60", "-X", verb, *options, self.base + path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                yield Stream(process)
+            finally:
+                process.kill()
+
+
+class Stream:
+    """What comes to a curl that goes on."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._output = process.stdout
+        self.head = self.until(b"\r\n\r\n").decode()
+        self.status = int(self.head.split()[1])
+
+    def until(self, end: bytes) -> bytes:
+        """All up to these bytes."""
+        found = bytearray()
+        while not found.endswith(end):
+            byte = self._output.read(1)
+            assert byte, bytes(found)
+            found += byte
+        return bytes(found)
 
 
 def running(configuration: str) -> Iterator[Web]:
