@@ -80,7 +80,7 @@ void tz_block_cycle(struct tz_engine *engine)
 	int64_t begin = tz_clock_ns(CLOCK_MONOTONIC);
 	tz_adopt_waiting(engine);
 	tz_copy_on(engine, false);
-	tz_telemetry_moment(telemetry, engine->frame, (uint64_t)tz_clock_ns(CLOCK_REALTIME));
+	tz_moment_tell(&telemetry->moment, (struct tz_moment){(double)engine->frame, tz_clock_ns(CLOCK_REALTIME)});
 	uint64_t block = atomic_load_explicit(&telemetry->blocks, memory_order_relaxed);
 	if (engine->plan) {
 		const struct tz_attention attention = {
@@ -91,7 +91,8 @@ void tz_block_cycle(struct tz_engine *engine)
 		tz_plan_run(engine->plan, attention, telemetry, engine->frame);
 	}
 	engine->frame += engine->block_frames;
-	atomic_store_explicit(&telemetry->blocks, block + 1, memory_order_relaxed);
+	/* Released: who sees this count sees all that these blocks did. */
+	atomic_store_explicit(&telemetry->blocks, block + 1, memory_order_release);
 	double busy = (double)(tz_clock_ns(CLOCK_MONOTONIC) - begin) * 1e-9;
 	tz_telemetry_load(telemetry, busy * engine->sample_rate / engine->block_frames);
 	tz_telemetry_ring(telemetry);

@@ -152,6 +152,11 @@ int tz_engine_event_fd(const struct tz_engine *engine)
 	return engine->telemetry.event_fd;
 }
 
+uint64_t tz_engine_frame(const struct tz_engine *engine)
+{
+	return atomic_load_explicit(&engine->telemetry.blocks, memory_order_acquire) * engine->block_frames;
+}
+
 void tz_engine_meter(struct tz_engine *engine, bool on)
 {
 	atomic_store_explicit(&engine->metered, on, memory_order_relaxed);

@@ -33,7 +33,7 @@ struct tz_link {
 	struct tz_drain drain; /* quiet: how many frames are still to be so */
 	uint32_t quiet_needed;
 	/* told to the control thread */
-	_Atomic bool let_go;
+	_Atomic uint64_t let_go; /* 0: it has not */
 };
 
 struct tz_link *tz_link_new(bool sounding)
@@ -62,6 +62,8 @@ void tz_link_release(struct tz_link *link)
 
 void tz_link_turn(struct tz_link *link, bool sounding, uint32_t frames, uint32_t wait)
 {
+	if (link->wait == 0 && link->length == 1)
+		link->position = link->sounding; /* what was put off until now, to be at once, has come */
 	link->sounding = sounding;
 	link->wait = wait;
 	if (frames == 0 && wait > 0)
@@ -84,8 +86,7 @@ void tz_link_follow(struct tz_link *link, const struct tz_link *leader)
 	link->draining = leader->draining;
 	link->drain = leader->drain;
 	link->quiet_needed = leader->quiet_needed;
-	if (atomic_load_explicit(&leader->let_go, memory_order_relaxed))
-		atomic_store_explicit(&link->let_go, true, memory_order_relaxed);
+	atomic_store_explicit(&link->let_go, atomic_load_explicit(&leader->let_go, memory_order_relaxed), memory_order_relaxed);
 }
 
 void tz_link_drain(struct tz_link *link, const struct tz_drain *drain)
@@ -103,7 +104,7 @@ static bool is_loud(const float *samples, uint32_t frames)
 	return loud;
 }
 
-void tz_link_hear(struct tz_link *link, const float *const *source, uint32_t channels, uint32_t frames)
+void tz_link_hear(struct tz_link *link, const float *const *source, uint32_t channels, uint32_t frames, uint64_t end)
 {
 	if (!link->draining)
 		return;
@@ -117,10 +118,10 @@ void tz_link_hear(struct tz_link *link, const float *const *source, uint32_t cha
 		return;
 	link->draining = false;
 	tz_link_turn(link, false, drain->fade, 0);
-	atomic_store_explicit(&link->let_go, true, memory_order_release);
+	atomic_store_explicit(&link->let_go, end, memory_order_release);
 }
 
-bool tz_link_let_go(const struct tz_link *link)
+uint64_t tz_link_let_go(const struct tz_link *link)
 {
 	return atomic_load_explicit(&link->let_go, memory_order_acquire);
 }

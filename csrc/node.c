@@ -67,15 +67,26 @@ static bool make_parts(struct tz_node *node, const double *values)
 	return node->peak && node->mean_square && node->settings && node->state;
 }
 
+const struct tz_port *tz_single_input(const struct tz_node_type *type, uint32_t input)
+{
+	uint32_t number = 0;
+	for (const struct tz_port *port = type->ports; port && port->name; port++)
+		if (port->direction == TZ_INPUT && number++ == input)
+			return port->repeat ? NULL : port;
+	return NULL;
+}
+
 tz_status tz_node_new(const char *type_name, double sample_rate, uint32_t block_frames, uint32_t list_count, uint32_t input_count,
                       uint32_t output_count, const uint32_t *channels, const double *values, struct tz_ring *ring, struct tz_node **made)
 {
 	const struct tz_node_type *type = tz_node_type_find(type_name);
 	if (!type)
 		return TZ_NO_SUCH_TYPE;
-	for (uint32_t i = 0; i < input_count + output_count; i++)
-		if (channels[i] == 0)
+	for (uint32_t i = 0; i < input_count + output_count; i++) {
+		const struct tz_port *port = i < input_count ? tz_single_input(type, i) : NULL;
+		if (channels[i] == 0 && !(port && port->deciding))
 			return TZ_BAD_ARGUMENT;
+	}
 	if (!(sample_rate > 0) || block_frames == 0 || !!ring != !!(type->flags & TZ_USES_RING))
 		return TZ_BAD_ARGUMENT;
 	struct tz_shape shape = shape_of(sample_rate, block_frames, list_count, input_count, output_count, channels);

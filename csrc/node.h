@@ -35,5 +35,6 @@ void tz_node_count_cost(struct tz_node *node, uint64_t ns, uint64_t wait_ns);
 void tz_node_meter(struct tz_node *node, uint32_t channel, float peak, float mean_square);
 
 const struct tz_node_type *tz_node_type_find(const char *name);
+const struct tz_port *tz_single_input(const struct tz_node_type *type, uint32_t input); /* NULL: it is one of a repeated port's */
 
 #endif

@@ -135,7 +135,7 @@ static void put_ports(struct tz_text *text, const struct tz_port *ports)
 		tz_text_put(text, "\"direction\": \"%s\", ", p->direction == TZ_INPUT ? "input" : "output");
 		tz_text_put(text, "\"signal\": \"%s\", ", p->signal == TZ_AUDIO ? "audio" : "control");
 		tz_text_put(text, "\"rule\": \"%s\", \"channels\": %u, ", rule_name(p->rule), p->channels);
-		tz_text_put(text, "\"optional\": %s}", p->optional ? "true" : "false");
+		tz_text_put(text, "\"optional\": %s, \"deciding\": %s}", p->optional ? "true" : "false", p->deciding ? "true" : "false");
 	}
 	tz_text_put(text, "]");
 }

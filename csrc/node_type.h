@@ -53,7 +53,7 @@ enum tz_channel_rule {
 	TZ_FIXED,      /* `channels` of them */
 	TZ_PARAMETER,  /* as many as the int parameter `channels_parameter` says */
 	TZ_FOLLOW,     /* the node's width: the widest source on any TZ_FOLLOW input, 2 while none is connected */
-	TZ_CONNECTED,  /* each such input is as wide as its own widest source, 2 while none is connected */
+	TZ_CONNECTED,  /* each such input is as wide as its own widest source, 2 while none is connected (0 if `deciding`) */
 	TZ_WIDEST,     /* an output as wide as the widest of all inputs, at least `channels` */
 };
 
@@ -67,6 +67,10 @@ struct tz_port {
 	const char *channels_parameter;
 	const char *repeat; /* the list parameter whose length counts the ports */
 	bool optional;      /* inputs: with nothing connected process() sees NULL, else a channel of silence */
+	/* Inputs: whether something is connected decides what the node is. With nothing connected the port has no channels, and when that
+	 * changes another node object takes over and fades against the old one. For what asks at every block whether there is sound
+	 * (`optional`), a connection that fades out is one to its end, and it can't be told from silence. */
+	bool deciding;
 };
 
 /* ---- The life of a node ------------------------------------------------------------------------------------------ */

@@ -1,24 +1,13 @@
 /* [both] What the audio thread and a thread outside tell each other about time, over a ring. Either side says "at this moment I was due at
  * this frame of the ring", and the other draws the line on from there: so a card learns how the engine's clock runs beside its own, and
- * the engine, where that card is its clock, how the card's does. Frames are those of the ring since it was made. */
+ * the engine, where that card is its clock, how the card's does. Frames are those of the ring since it was made, times those of
+ * CLOCK_MONOTONIC. */
 #ifndef TZ_PACE_H
 #define TZ_PACE_H
 
-#include <stdatomic.h>
+#include "moment.h"
+
 #include <stdbool.h>
-#include <stdint.h>
-
-struct tz_moment {
-	double frame;
-	int64_t time_ns; /* CLOCK_MONOTONIC; 0: nothing was told, or time has no meaning (a clock that waits) */
-};
-
-/* One writer. A reader that comes while it writes reads again: the writer is done within nanoseconds. */
-struct tz_told_moment {
-	_Atomic uint32_t version; /* odd while it is being written */
-	_Atomic double frame;
-	_Atomic int64_t time_ns;
-};
 
 struct tz_pace {
 	struct tz_told_moment engine; /* told by the audio thread: where it is due to have got to with this ring */
@@ -27,30 +16,5 @@ struct tz_pace {
 	_Atomic bool leads;           /* the engine has chosen it as its clock */
 	_Atomic uint32_t target;      /* frames of a card that plays to keep ready in the ring; frames that one that captures brings at a time */
 };
-
-static inline void tz_moment_tell(struct tz_told_moment *told, struct tz_moment moment)
-{
-	uint32_t version = atomic_load_explicit(&told->version, memory_order_relaxed);
-	atomic_store_explicit(&told->version, version + 1, memory_order_seq_cst);
-	atomic_store_explicit(&told->frame, moment.frame, memory_order_seq_cst);
-	atomic_store_explicit(&told->time_ns, moment.time_ns, memory_order_seq_cst);
-	atomic_store_explicit(&told->version, version + 2, memory_order_seq_cst);
-}
-
-static inline struct tz_moment tz_moment_read(const struct tz_told_moment *told)
-{
-	for (;;) {
-		uint32_t version = atomic_load(&told->version);
-		struct tz_moment moment = {atomic_load(&told->frame), atomic_load(&told->time_ns)};
-		if (!(version & 1) && version == atomic_load(&told->version))
-			return moment;
-	}
-}
-
-/* Where the line has come to by `now`, at so many frames a second. */
-static inline double tz_moment_frame_at(struct tz_moment moment, int64_t now_ns, double rate)
-{
-	return moment.frame + (double)(now_ns - moment.time_ns) * 1e-9 * rate;
-}
 
 #endif

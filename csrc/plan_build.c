@@ -240,24 +240,13 @@ static void use_inputs(struct build *b, uint32_t n, uint32_t step, bool finish)
 	}
 }
 
-static bool port_is_optional(const struct tz_node_type *type, uint32_t input)
-{
-	uint32_t number = 0;
-	for (const struct tz_port *port = type->ports; port->name; port++) {
-		if (port->direction != TZ_INPUT)
-			continue;
-		if (number++ == input)
-			return port->optional;
-	}
-	return false; /* one of a repeated port's */
-}
-
 static void point_member(struct build *b, uint32_t n, struct tz_member *member)
 {
 	struct tz_node *node = b->plan->nodes[n];
 	for (uint32_t p = 0; p < node->shape.input_count; p++) {
 		uint32_t in_port = b->wires.in_port_base[n] + p;
-		bool open = b->wires.first_route[in_port] == b->wires.first_route[in_port + 1] && port_is_optional(node->type, p);
+		const struct tz_port *port = tz_single_input(node->type, p);
+		bool open = b->wires.first_route[in_port] == b->wires.first_route[in_port + 1] && port && port->optional;
 		b->in_port_pointer[in_port] = open ? NULL : (const float *const *)&b->in_pointer[b->wires.in_channel_base[in_port]];
 	}
 	for (uint32_t p = 0; p < node->shape.output_count; p++) {

@@ -42,14 +42,15 @@ TZ_KERNEL static void add_half_scaled(float *restrict target, const float *restr
 		target[i] += 0.5f * (left[i] + right[i]) * gains[i];
 }
 
-static void run_sum(const struct tz_sum *sum, float *gains, uint32_t frames)
+/* `end`: the frame at which the block ends. */
+static void run_sum(const struct tz_sum *sum, float *gains, uint32_t frames, uint64_t end)
 {
 	for (uint32_t c = 0; c < sum->target_channels; c++)
 		memset(sum->target[c], 0, frames * sizeof(float));
 	for (uint32_t t = 0; t < sum->term_count; t++) {
 		const struct tz_term *term = &sum->terms[t];
 		if (term->fading)
-			tz_link_hear(term->link, term->source, term->source_channels, frames);
+			tz_link_hear(term->link, term->source, term->source_channels, frames, end);
 		bool scaled = term->fading && !tz_link_at_unity(term->link);
 		if (term->fading && tz_link_silent(term->link))
 			continue;
@@ -176,7 +177,7 @@ void tz_plan_run(struct tz_plan *plan, struct tz_attention attention, struct tz_
 	uint64_t begin = start;
 	for (const struct tz_step *step = plan->steps; step < plan->steps + plan->step_count; step++) {
 		if (step->kind == TZ_STEP_SUM) {
-			run_sum(&step->sum, plan->fade_gains, frames);
+			run_sum(&step->sum, plan->fade_gains, frames, frame + frames);
 			if (timed)
 				begin = monotonic_ns();
 			continue;

@@ -17,7 +17,7 @@ enum { TAPS = 64, PHASES = 1024, LANES = 16 };
 typedef float lanes __attribute__((vector_size(4 * LANES)));
 
 struct tz_resampler {
-	uint32_t channels, taps, capacity, most;
+	uint32_t channels, taps, capacity;
 	double step, resting_step;
 	uint32_t first, filled; /* frames of history: where the next output's first tap lies, and how many there are */
 	double part;            /* of a frame beyond that */
@@ -38,13 +38,14 @@ static double bessel(double x)
 	return sum;
 }
 
+/* But for a factor, which fill_table takes out. */
 static double windowed_sinc(double x, double cutoff, double half_width)
 {
 	const double side = x / half_width;
 	if (side <= -1.0 || side >= 1.0)
 		return 0.0;
-	const double window = bessel(KAISER * sqrt(1.0 - side * side)) / bessel(KAISER), turn = PI * cutoff * x;
-	return cutoff * (fabs(turn) < 1e-9 ? 1.0 : sin(turn) / turn) * window;
+	const double window = bessel(KAISER * sqrt(1.0 - side * side)), turn = PI * cutoff * x;
+	return (fabs(turn) < 1e-9 ? 1.0 : sin(turn) / turn) * window;
 }
 
 static void fill_table(struct tz_resampler *resampler, double cutoff)
@@ -68,7 +69,6 @@ struct tz_resampler *tz_resampler_new(uint32_t channels, double step, uint32_t m
 	const double widening = step > 1.0 ? step : 1.0; /* towards a lower rate the filter becomes longer, and lower */
 	resampler->channels = channels;
 	resampler->taps = ((uint32_t)ceil(TAPS * widening) + LANES - 1) / LANES * LANES;
-	resampler->most = most;
 	resampler->resting_step = step;
 	/* what one call makes of at the fastest step, what one call brings, and the filter's length */
 	resampler->capacity = (uint32_t)(most * (step > 1.0 ? step : 1.0) * 1.05) + most + 2 * resampler->taps + LANES;

@@ -49,15 +49,6 @@ uint32_t tz_telemetry_take(struct tz_telemetry *telemetry, struct tz_event *even
 	return count;
 }
 
-void tz_telemetry_moment(struct tz_telemetry *telemetry, uint64_t frame, uint64_t realtime_ns)
-{
-	uint32_t version = atomic_load_explicit(&telemetry->moment_version, memory_order_relaxed);
-	atomic_store_explicit(&telemetry->moment_version, version + 1, memory_order_seq_cst);
-	atomic_store_explicit(&telemetry->frame, frame, memory_order_seq_cst);
-	atomic_store_explicit(&telemetry->frame_time_ns, realtime_ns, memory_order_seq_cst);
-	atomic_store_explicit(&telemetry->moment_version, version + 2, memory_order_seq_cst);
-}
-
 void tz_telemetry_lateness(struct tz_telemetry *telemetry, int64_t late_ns)
 {
 	uint32_t bucket = 0;
@@ -79,24 +70,29 @@ void tz_telemetry_late(struct tz_telemetry *telemetry, uint64_t frame, int64_t b
 	tz_telemetry_post(telemetry, TZ_EVENT_LATE, began_ns > 0 ? (uint64_t)began_ns : 0, frame, (double)took_ns);
 }
 
+/* Whoever looks sees the maximum of at least so many blocks, some five seconds, whoever else has looked meanwhile. */
+#define BLOCKS_PER_MAXIMUM 1024
+
 void tz_telemetry_load(struct tz_telemetry *telemetry, double load)
 {
 	/* 1/64 of the way each block: about a third of a second at 48 kHz and 256 frames */
 	double average = (double)atomic_load_explicit(&telemetry->load_average, memory_order_relaxed);
 	double millionths = load < 4000.0 ? load * 1e6 : 4e9;
 	atomic_store_explicit(&telemetry->load_average, (uint32_t)(average + (millionths - average) / 64), memory_order_relaxed);
-	if ((uint32_t)millionths > atomic_load_explicit(&telemetry->load_maximum, memory_order_relaxed))
-		atomic_store_explicit(&telemetry->load_maximum, (uint32_t)millionths, memory_order_relaxed);
+	uint32_t maximum = atomic_load_explicit(&telemetry->load_maximum, memory_order_relaxed);
+	if (atomic_load_explicit(&telemetry->blocks, memory_order_relaxed) % BLOCKS_PER_MAXIMUM == 0) {
+		atomic_store_explicit(&telemetry->load_maximum_before, maximum, memory_order_relaxed);
+		maximum = 0;
+	}
+	maximum = (uint32_t)millionths > maximum ? (uint32_t)millionths : maximum;
+	atomic_store_explicit(&telemetry->load_maximum, maximum, memory_order_relaxed);
 }
 
 void tz_telemetry_status(struct tz_telemetry *telemetry, struct tz_engine_status *status)
 {
-	uint32_t version;
-	do { /* the writer is done within nanoseconds; a torn pair is read again */
-		version = atomic_load(&telemetry->moment_version);
-		status->frame = atomic_load(&telemetry->frame);
-		status->frame_time_ns = atomic_load(&telemetry->frame_time_ns);
-	} while ((version & 1) || version != atomic_load(&telemetry->moment_version));
+	const struct tz_moment moment = tz_moment_read(&telemetry->moment);
+	status->frame = (uint64_t)moment.frame;
+	status->frame_time_ns = (uint64_t)moment.time_ns;
 	status->blocks = atomic_load_explicit(&telemetry->blocks, memory_order_relaxed);
 	status->late_blocks = atomic_load_explicit(&telemetry->late_blocks, memory_order_relaxed);
 	status->gaps = atomic_load_explicit(&telemetry->gaps, memory_order_relaxed);
@@ -106,6 +102,8 @@ void tz_telemetry_status(struct tz_telemetry *telemetry, struct tz_engine_status
 	for (uint32_t k = 0; k < TZ_LATENESS_BUCKETS; k++)
 		status->lateness[k] = atomic_load_explicit(&telemetry->lateness[k], memory_order_relaxed);
 	status->load_average = atomic_load_explicit(&telemetry->load_average, memory_order_relaxed) / 1e6;
-	status->load_maximum = atomic_exchange_explicit(&telemetry->load_maximum, 0, memory_order_relaxed) / 1e6;
+	const uint32_t maximum = atomic_load_explicit(&telemetry->load_maximum, memory_order_relaxed);
+	const uint32_t before = atomic_load_explicit(&telemetry->load_maximum_before, memory_order_relaxed);
+	status->load_maximum = (maximum > before ? maximum : before) / 1e6;
 	status->realtime_priority = atomic_load_explicit(&telemetry->realtime_priority, memory_order_relaxed);
 }

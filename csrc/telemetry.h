@@ -3,6 +3,7 @@
 #ifndef TZ_TELEMETRY_H
 #define TZ_TELEMETRY_H
 
+#include "moment.h"
 #include "tonnetz_core.h"
 
 #include <stdatomic.h>
@@ -21,11 +22,10 @@ struct tz_telemetry {
 
 	_Atomic uint64_t blocks, late_blocks, gaps, gap_frames, commits, faults;
 	_Atomic uint64_t lateness[TZ_LATENESS_BUCKETS];
-	_Atomic uint32_t load_average, load_maximum; /* millionths of a block's time */
+	_Atomic uint32_t load_average; /* millionths of a block's time */
+	_Atomic uint32_t load_maximum, load_maximum_before; /* in this stretch of blocks, and in the one before */
 	_Atomic int realtime_priority;
-	/* frame and its wall-clock time belong together: odd while they are being written */
-	_Atomic uint32_t moment_version;
-	_Atomic uint64_t frame, frame_time_ns;
+	struct tz_told_moment moment; /* the begin of the newest block, by CLOCK_REALTIME */
 };
 
 tz_status tz_telemetry_open(struct tz_telemetry *telemetry);
@@ -34,7 +34,6 @@ void tz_telemetry_close(struct tz_telemetry *telemetry);
 /* [audio] */
 void tz_telemetry_post(struct tz_telemetry *telemetry, enum tz_event_kind kind, uint64_t id, uint64_t frame, double value);
 void tz_telemetry_ring(struct tz_telemetry *telemetry); /* at the end of a block: the eventfd, if anything was posted */
-void tz_telemetry_moment(struct tz_telemetry *telemetry, uint64_t frame, uint64_t realtime_ns);
 void tz_telemetry_lateness(struct tz_telemetry *telemetry, int64_t late_ns);
 void tz_telemetry_late(struct tz_telemetry *telemetry, uint64_t frame, int64_t began_ns, int64_t took_ns); /* a block was done after its time */
 void tz_telemetry_load(struct tz_telemetry *telemetry, double load);

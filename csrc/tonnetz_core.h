@@ -126,7 +126,7 @@ void tz_link_release(struct tz_link *link);
 /* One that drains sounds on until what comes through it has been inaudible for `quiet` frames, or `limit` have passed, and then fades
  * in `fade` frames by itself. */
 struct tz_drain { uint32_t quiet, limit, fade; };
-bool tz_link_let_go(const struct tz_link *link); /* does it fade by itself, or has it? */
+uint64_t tz_link_let_go(const struct tz_link *link); /* the frame by which it had begun to fade by itself; 0: it has not */
 
 /* ---- Plans: what runs in a block ---- */
 struct tz_plan;
@@ -207,13 +207,14 @@ void tz_node_tag(struct tz_node *node, uint64_t tag); /* what events call it */
 int tz_engine_event_fd(const struct tz_engine *engine); /* readable when events wait */
 uint32_t tz_engine_events(struct tz_engine *engine, struct tz_event *events, uint32_t capacity); /* also frees what the audio thread gave back */
 
+uint64_t tz_engine_frame(const struct tz_engine *engine); /* the first of the next block; what happened before it is told already */
 void tz_engine_meter(struct tz_engine *engine, bool on); /* meters cost a pass over every output; off until someone looks */
 
 /* Lateness: bucket k counts blocks that woke less than 2^k microseconds late, the last one all the rest. */
 struct tz_engine_status {
 	uint64_t frame, blocks, late_blocks, gaps, gap_frames, commits, faults;
 	uint64_t lateness[24];
-	double load_average, load_maximum; /* of a block's time, 1.0 = all of it; the maximum since the last call */
+	double load_average, load_maximum; /* of a block's time, 1.0 = all of it; the maximum of the newest 1024 to 2047 blocks */
 	int realtime_priority;             /* what it got; 0: ordinary scheduling */
 	uint64_t frame_time_ns;            /* CLOCK_REALTIME at which block `frame` began, 0 before the first */
 };

@@ -1,6 +1,7 @@
 /* [both] A trace: a line about each of the next blocks of a node. */
 #include "probe.h"
 
+#include "look.h"
 #include "memory.h"
 
 struct trace {
@@ -10,14 +11,15 @@ struct trace {
 	struct tz_trace_line *lines;
 };
 
+/* Of all channels. A port that nobody feeds has none. */
 static float peak_of(const float *const *sound, uint32_t channels, uint32_t frames)
 {
 	float peak = 0.0f;
-	for (uint32_t c = 0; sound && c < channels; c++)
-		for (uint32_t i = 0; i < frames; i++) {
-			const float magnitude = sound[c][i] < 0 ? -sound[c][i] : sound[c][i];
-			peak = magnitude > peak ? magnitude : peak;
-		}
+	for (uint32_t c = 0; sound && c < channels; c++) {
+		struct tz_level level;
+		tz_look(sound[c], frames, &level);
+		peak = level.peak > peak ? level.peak : peak;
+	}
 	return peak;
 }
 

@@ -17,7 +17,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the `ids` that its edits made or touched), and what takes it back as a transaction of its own (`inverse`).
 
     `of` is the revision that an undo or a redo is of. `frame` is the sample from which it sounds, once that is known,
-    counted from the start of this run of the daemon; `time_ns` is when it was accepted (CLOCK_REALTIME).
+    counted from the start of this run of the daemon; `known` is that up to which it was known what had become of fades
+    and of what drained, when it worked the transaction out. `time_ns` is when it was accepted (CLOCK_REALTIME).
     """
 
     revision: int
@@ -33,6 +34,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     options: dict[str, Any] = {}
     time_ns: int = 0
     frame: int | None = None
+    known: int | None = None
 
     @property
     def is_step(self) -> bool:

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from .entry import Entry
 from .graph.difference import difference
 from .graph.model import Graph
-from .graph.transaction import Accepted
-from .preparation import Request
+from .preparation import Worked
 from .problems import Refusal
 from .storage.status import OFF, StorageStatus
 from .storage.store import NotKept, Store
@@ -27,8 +26,9 @@ log = logging.getLogger(__name__)
 DISK_PATIENCE_S = 30.0  # for a disk that neither takes a transaction nor fails: a network's, or one that spins up
 
 
-def entry_of(revision: int, request: Request, before: Graph, accepted: Accepted) -> Entry:
-    """What the history and the journal say of an accepted transaction."""
+def entry_of(revision: int, worked: Worked, before: Graph) -> Entry:
+    """What the history and the journal say of a transaction."""
+    request, accepted = worked.draft.request, worked.draft.accepted
     return Entry(
         revision=revision,
         author=request.caller.name,
@@ -42,6 +42,7 @@ def entry_of(revision: int, request: Request, before: Graph, accepted: Accepted)
         changes=difference(before, accepted.graph, {*accepted.ids, *accepted.touched}),
         options={} if request.fade_ms is None else {"fade_ms": request.fade_ms},
         time_ns=time.time_ns(),
+        known=worked.prepared.known,
     )
 
 

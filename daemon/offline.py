@@ -11,6 +11,7 @@ from typing import Any
 from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .node_catalogue import load_catalogue
+from .preparation import Request, work_out
 from .session import Session
 from .storage.replaying import recorded_run
 
@@ -62,8 +63,9 @@ def replay(
     *,
     number: int | None = None,
 ) -> dict[str, Any]:
-    """Plays a run of a daemon again, from the journal in its storage's folder: every transaction at its frame, and so,
-    with sources that always sound the same, the same samples, bit for bit. Else as `render`.
+    """Plays a run of a daemon again, from the journal in its storage's folder: every transaction at its frame, worked
+    out when it was worked out then, and so, with sources that always sound the same, the same samples, bit for bit.
+    Else as `render`.
 
     `number` is that of the run, the newest unless given; without `seconds` it ends a second after the last transaction.
     """
@@ -83,8 +85,12 @@ async def _replay(
         for entry in run.entries:
             if (entry.frame or 0) > end:
                 break
-            await _play(session, entry.frame or 0, progress)
-            await session.apply(entry.edits, caller=CALLER, fade_ms=entry.options.get("fade_ms"))
+            frame = entry.frame or 0
+            await _play(session, frame if entry.known is None else entry.known, progress)
+            request = Request(edits=entry.edits, caller=CALLER, fade_ms=entry.options.get("fade_ms"))
+            worked = work_out(session, request, session.standing)
+            session.submit(worked, frame)
+            session.enter(worked, frame)
         await _play(session, end, progress)
         return {"run": run.number, "transactions": len(run.entries), **await _ended(session)}
     finally:

@@ -113,8 +113,7 @@ class Session:
         self._loop.add_reader(self.engine.event_fd, self.hear_engine)
 
     async def close(self) -> None:
-        """Stops the engine; every file is finished, and every transaction stored, when this returns. What waits for its
-        time is refused."""
+        """When this returns, all is stopped, finished and stored. What waits for its time is refused."""
         self.schedule.close()
         self.probing.close()
         await self.runtime.stop()
@@ -130,7 +129,7 @@ class Session:
         return view(self)
 
     def node_view(self, node_id: str) -> dict[str, Any] | None:
-        """One node as the graph's view has it; None where there is none."""
+        """One node as `view` has it; None where there is none."""
         return node_view(self, node_id)
 
     def troubles(self) -> list[dict[str, str]]:
@@ -220,7 +219,7 @@ class Session:
         draft, before = worked.draft, self.graph
         self._go_on_from(worked, due)
         revision = self.revision
-        entry = entry_of(revision, draft.request, before, draft.accepted)
+        entry = entry_of(revision, worked, before)
         self.history.add(entry)
         adopted = worked.prepared.change.frame
         # Not where somebody waits for it: whoever asked may hang up meanwhile, and all others are to be told even so.
@@ -375,12 +374,14 @@ class Session:
     def hear_engine(self) -> None:
         try:
             self.engine.clear_bell()
+            frame = self.engine.frame
             heard = self.engine.events()
         except CoreError:
             log.exception("reading the engine's events")
             return
         for event in heard:
             self._hear(event)
+        self.stage.known = frame
         self.schedule_sweep()
 
     def _hear(self, event: EngineEvent) -> None:
@@ -397,9 +398,9 @@ class Session:
     def schedule_sweep(self) -> None:
         """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:
         within one it would have to take back timed transactions, faster than blocks are run."""
-        if self._sweep_timer or not self.stage.has_fades or self.runtime.state != "running":
+        if self._sweep_timer or not self.stage.has_fades:
             return
-        if self.engine.clock == "step":
+        if self.runtime.state != "running" or self.engine.clock == "step":
             return
         end = self.stage.next_end
         left = 0.0 if end is None else (end - self.engine.frame) / self.engine.sample_rate
@@ -407,10 +408,10 @@ class Session:
 
     def sweep(self) -> None:
         """Takes off stage what has faded out."""
+        self.hear_engine()
         if self._sweep_timer:
             self._sweep_timer.cancel()
             self._sweep_timer = None
-        self.stage.look_at_drains()
         if not self.stage.is_swept:
             try:
                 with self.schedule.aside():

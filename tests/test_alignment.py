@@ -170,3 +170,19 @@ async def test_it_comes_and_goes_without_a_click(tmp_path: Path) -> None:
     heard = made.recordings["tape"][0, 100 * 256 :]
     steepest = np.pi / 2 / 480 * max(float(np.abs(heard).max()), 0.25)
     assert np.ptp(heard) > 0.1 and np.abs(np.diff(heard)).max() < 3.5 * steepest
+
+
+async def test_what_was_put_off_and_has_just_come_fades_like_all_else(tmp_path: Path) -> None:
+    """A way that is exchanged for a delayed one a block later, at once, and is taken away in the block after that."""
+    one_block_ms = 256 / 48
+    nodes = [node("late", "compressor", lookahead_ms=0.0, ratio=1.0), node("mix", "mixer")]
+    async with constant(tmp_path, *nodes, wires=WIRES) as made:
+        await made.session.runtime.step(10)
+        await made.apply([ConfigureNode(id="late", config={"lookahead_ms": one_block_ms})], 0.0)
+        assert latencies(made)["mix"][1] == 256
+        await made.session.runtime.step(1)
+        await made.apply([Disconnect(source="noise.out", target="mix.in_2")], 20.0)
+        await made.session.runtime.step(20)
+    tape = made.recordings["tape"][:, 256:]
+    assert np.abs(np.diff(tape)).max() < 0.25 / 960 * 2  # a raised cosine is at most pi/2 as steep as a line
+    assert tape[:, 0].max() == 0.5 and tape[:, -1].max() == 0.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,17 @@ async def step(made: Studio, blocks: int, at_once: int = 1) -> None:
     while blocks > 0:
         await made.session.runtime.step(min(blocks, at_once))
         blocks -= at_once
+
+
+async def read_ahead(made: Studio, player: str, frames: int) -> None:
+    """Waits until it has read so much of its file that is still to be heard."""
+    outside = made.session.stage.part(player).outside
+    assert outside is not None
+    for _ in range(1000):
+        if outside.ring.written - outside.ring.taken >= frames:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"{player} has not read {frames} frames in 10 s")
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 400])
@@ -168,6 +180,7 @@ async def test_a_player_plays_what_is_ready_and_fades_there(tmp_path: Path) -> N
     wires = ("player.out > tape.in",)
     async with playing(tmp_path, wires=wires, sound=np.full(5 * RATE, 0.25, np.float32)) as made:
         await step(made, 20)
+        await read_ahead(made, "player", RATE // 2)
         await made.apply(drain("player"))
         await step(made, 900, 50)
         assert on_stage(made) == {"tape"}

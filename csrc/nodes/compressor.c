@@ -44,7 +44,7 @@ static const struct tz_parameter parameters[] = {
 
 static const struct tz_port ports[] = {
 	{.name = "in", .direction = TZ_INPUT, .rule = TZ_FOLLOW, .help = "The sound."},
-	{.name = "sidechain", .direction = TZ_INPUT, .rule = TZ_CONNECTED, .optional = true,
+	{.name = "sidechain", .direction = TZ_INPUT, .rule = TZ_CONNECTED, .deciding = true,
 	 .help = "If connected, its level decides instead of that of in."},
 	{.name = "out", .direction = TZ_OUTPUT, .rule = TZ_FOLLOW, .help = "The sound compressed."},
 	{.name = "gain_reduction_db", .direction = TZ_OUTPUT, .signal = TZ_CONTROL, .rule = TZ_FIXED, .channels = 1,
@@ -248,7 +248,7 @@ TZ_INLINE void detect(const struct tz_member *members, uint32_t count, uint32_t 
 	voices.count = 0;
 	for (uint32_t m = 0; m < count; m++) {
 		struct state *state = members[m].state;
-		const bool keyed = members[m].in[SIDECHAIN] != NULL;
+		const bool keyed = state->key_channels > 0;
 		const float *const *key = keyed ? members[m].in[SIDECHAIN] : members[m].in[IN];
 		const uint32_t channels = keyed ? state->key_channels : state->channels;
 		const float *way = ways[m];

@@ -72,6 +72,7 @@ static inline double cell_of(const struct tz_parameter *matrix, enum how how)
 
 struct settings_values {
 	uint32_t records;
+	bool open; /* nothing is connected to deciding ports: the same for all nodes that are made of these */
 	double values[MOST_VALUES];
 };
 
@@ -95,6 +96,7 @@ static inline uint32_t place_of(const struct tz_node_type *type, uint32_t record
 static inline void fill(const struct tz_node_type *type, enum how how, const struct settings_values *structure, struct settings_values *filled)
 {
 	uint32_t count = 0;
+	filled->open = structure ? structure->open : how == ANYHOW && below(2);
 	for (const struct tz_parameter *p = type->parameters; p && p->name; p++) {
 		if (p->kind == TZ_LIST) {
 			for (uint32_t record = 0; record < filled->records; record++)
@@ -135,7 +137,7 @@ static inline uint32_t channels_of(const struct tz_node_type *type, const struct
 			return width; /* the type in Python that stands before it has the parameter */
 		return (uint32_t)values->values[place_of(type, values->records, port->channels_parameter)];
 	case TZ_FOLLOW: return width;
-	case TZ_CONNECTED: return 1 + below(width);
+	case TZ_CONNECTED: return port->deciding && values->open ? 0 : 1 + below(width);
 	case TZ_WIDEST: return widest > port->channels ? widest : port->channels;
 	}
 	return 0;

@@ -247,8 +247,27 @@ static void dated_commits_are_taken_back_while_it_runs(void)
 	end_scene(&scene);
 }
 
+/* Whoever looks takes it from nobody. */
+static void the_load_of_the_slowest_block_stays_for_a_while(void)
+{
+	struct scene scene = make_scene(TZ_CLOCK_STEP);
+	tz_ring_close(scene.source_ring);
+	tz_ring_close(scene.sink_ring);
+	struct tz_engine_status first, again;
+	CHECK(tz_engine_step(scene.engine, 100, 1000) == TZ_OK);
+	tz_engine_status(scene.engine, &first);
+	tz_engine_status(scene.engine, &again);
+	CHECK(first.load_maximum > 0 && first.load_maximum == again.load_maximum);
+	CHECK(tz_engine_frame(scene.engine) == 100 * BLOCK);
+	CHECK(tz_engine_step(scene.engine, 924, 1000) == TZ_OK);
+	tz_engine_status(scene.engine, &again);
+	CHECK(again.load_maximum >= first.load_maximum);
+	end_scene(&scene);
+}
+
 int main(void)
 {
+	the_load_of_the_slowest_block_stays_for_a_while();
 	commits_wait_for_their_frames();
 	dated_commits_are_taken_back_while_it_runs();
 	a_fade_is_a_raised_cosine(false);

@@ -178,9 +178,9 @@ class CoreLink:
         self.address = _address(self.handle)
 
     @property
-    def let_go(self) -> bool:
-        """Whether one that drained fades by itself, or has."""
-        return bool(lib.tz_link_let_go(self.handle))
+    def let_go(self) -> int | None:
+        """The frame by which one that drained had begun to fade by itself; None: it has not."""
+        return int(lib.tz_link_let_go(self.handle)) or None
 
 
 class Route(NamedTuple):
@@ -367,8 +367,8 @@ class CoreEngine:
 
     @property
     def frame(self) -> int:
-        """The first frame of the next block."""
-        return self.status().blocks * self.block_frames
+        """The first frame of the next block. `events` gives all that happened before it, if it is asked afterwards."""
+        return int(lib.tz_engine_frame(self.handle))
 
     def status(self) -> EngineStatus:
         status = ffi.new("struct tz_engine_status *")

@@ -2,7 +2,7 @@
 
 Their inputs fade, their outputs sound on, and the stage plays the plan together with them. When nothing has been heard
 of an output for so long that nothing can come any more, the audio thread lets its links go by itself (csrc/link.h), at
-the same frame however late this thread looks; what is left is cleared away like any fade.
+the same frame however late this thread looks, and tells which; what is left is cleared away like any fade.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from ..graph.alignment import COMPENSATION
 from ..graph.plan import Plan, PlanNode, Wire
 from .fading import Newcomer
+from .parts import Cable, Cables, LetGo
+from .scene import Scene
 
 QUIET_S = 0.05  # half a period of the lowest tone that anybody hears is half as long
 # A feedback of 0.99 at a delay of a second takes 20 minutes to die away; who removes a node wants it gone some day.
@@ -84,6 +86,19 @@ def leading_on(wires: Collection[Wire], plan: Plan) -> frozenset[Wire]:
         heard = {wire.source for wire in ends}
         ends = [wire for wire in wires if wire.target in heard and wire not in leading]
     return frozenset(leading)
+
+
+def let_go(scene: Scene, frame: int) -> Scene:
+    """The scene once it is known what was let go up to that frame: it fades like other wires."""
+    fading: Cables = {}
+    for wire in scene.draining:
+        cable = scene.cables[wire]
+        began = cable.link.let_go
+        if cable.drain is not None and began is not None and began <= frame:
+            fading[wire] = Cable(cable.link, False, LetGo(began + cable.drain.fade))
+    if not fading:
+        return scene
+    return scene.let_go(fading, leading_on(scene.draining - fading.keys(), scene.plan))
 
 
 def reaches(wires: Collection[Wire], own: Mapping[PlanNode, int]) -> dict[PlanNode, int]:

@@ -113,6 +113,12 @@ class Change:
     ends: int | None = field(default=None, init=False)
 
 
+class LetGo(NamedTuple):
+    """The audio thread had enough of a link that drained."""
+
+    ends: int  # the frame at which its fade is over
+
+
 class Drain(NamedTuple):
     """A link lets go when it has been inaudible for `quiet` frames, or `limit` have passed; then it fades in `fade`."""
 
@@ -123,11 +129,11 @@ class Drain(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Cable:
-    """A link on stage: which way it turned last, and the change that did it while its fade may not be over."""
+    """A link on stage: which way it turned last, and what made it do so while its fade may not be over."""
 
     link: CoreLink
     sounding: bool
-    turned_by: Change | None = None
+    turned_by: Change | LetGo | None = None
     leader: CoreLink | None = None  # another link, in the middle of whose fade this one begins
     wait: int = 0  # so many frames later than the change its fade begins
     drain: Drain | None = None  # it sounds on until the audio thread lets it go

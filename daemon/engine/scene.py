@@ -8,7 +8,7 @@ from functools import cached_property
 
 from ..graph.plan import EMPTY, Plan, PlanNode, Wire
 from .core import CoreCommit
-from .parts import Cable, Cables, Change, Part, Parts
+from .parts import Cable, Cables, Change, LetGo, Part, Parts
 from .routing import NO_ROUTING, Key, Routing, Row
 
 
@@ -53,18 +53,20 @@ class Scene:
         return (self.played.wires - plan.wires) | (self.restless - plan.wires)
 
     @property
-    def turning(self) -> set[Change]:
-        """The changes whose fades may not be over."""
+    def turning(self) -> set[Change | LetGo]:
+        """What turned cables whose fades may not be over."""
         return {change for wire in self.restless if (change := self.cables[wire].turned_by)}
 
     def settled(self, frame: int) -> Scene:
-        """Without what has faded out by then."""
+        """Without what has faded out by then; itself where nothing has."""
         cables = {wire: self.cables[wire] for wire in self.restless}
         over = {
             wire: Cable(cable.link, cable.sounding, drain=cable.drain)
             for wire, cable in cables.items()
-            if cable.is_over(frame)
+            if cable.turned_by and cable.is_over(frame)
         }
+        if not over:
+            return self
         return self.changed(self.plan, {}, over, pacer=self.pacer, draining=self.draining, relays=self.relays)
 
     def let_go(self, cables: Cables, draining: frozenset[Wire]) -> Scene:
@@ -121,6 +123,7 @@ class Prepared:
     commit: CoreCommit
     change: Change
     scene: Scene
+    known: int  # the frame up to which it was known what had become of the sound: all that it does depends on that
     made: Sequence[Part] = ()
     # Per node that was made anew under its id: whether the state of its predecessor goes over.
     carried: Mapping[str, bool] = field(default_factory=dict)

@@ -18,10 +18,10 @@ from .cabling import newcomers, predecessor, turn
 from .core import CoreCommit, CoreEngine, CoreError, CoreLink, CoreNode, CorePlan, EngineEvent
 from .core_probes import Probe
 from .crossing import crossing
-from .draining import LIMIT_S, QUIET_S, draining, leading_on, reaches
+from .draining import LIMIT_S, QUIET_S, draining, let_go, reaches
 from .fading import Newcomer
 from .node_state import restore
-from .parts import Cable, Cables, Change, Drain, Order, Outside, Part, Parts, Settings
+from .parts import Cable, Change, Drain, Order, Outside, Part, Parts, Settings
 from .probes import Probes
 from .scene import Draining, Prepared, Scene
 
@@ -44,6 +44,7 @@ class Stage:
         self.engine = engine
         self.scene = Scene()
         self.probes = Probes()
+        self.known = 0  # the frame up to which all is known that the engine did
         self._open_outside = open_outside
         self._not_before = 0  # the frame of the last change with a date that the present scene relies on
         self._changes: dict[int, Change] = {}  # submitted, not yet adopted
@@ -80,13 +81,17 @@ class Stage:
 
         It fails with CoreError where memory is lacking, and with `Crossing` where the plan is to be made again, with
         other objects for some nodes.
+
+        What comes of it depends on the order, the scene, and what had faded and drained by the frame that is `known`;
+        not on when this was cleared away.
         """
         change = Change(asyncio.get_running_loop().create_future(), order.fade_frames)
         if plan is scene.plan:
             commit = CoreCommit(next(self._numbers), None)
             _set_values(commit, order, scene)
             self.close(order.spare)
-            return Prepared(commit, change, scene)
+            return Prepared(commit, change, scene, self.known)
+        running, scene = scene, _as_of(scene, self.known)
         made: Parts = {}
         try:
             for node in sorted(plan.objects.difference(scene.parts), key=lambda node: node.id):
@@ -111,9 +116,9 @@ class Stage:
             raise
         change.made = list(made.values())
         change.silenced = [scene.parts[node] for node in scene.plan.objects - plan.objects if node.is_sink]
-        change.gone = scene.gone(after.scene)
+        change.gone = running.gone(after.scene)
         self.close(part for part in order.spare if not any(part.core is other.core for other in change.made))
-        return Prepared(commit, change, after.scene, change.made, carried)
+        return Prepared(commit, change, after.scene, self.known, change.made, carried)
 
     def submit(self, prepared: Prepared, due: int = 0) -> None:
         """Hands a change to the engine: to be adopted at the next block boundary, or at the first at or after frame
@@ -319,36 +324,27 @@ class Stage:
     def has_fades(self) -> bool:
         return bool(self.scene.draining or self.scene.turning)
 
-    def look_at_drains(self) -> None:
-        """Notes which links the audio thread has let go: they fade like others."""
-        scene = self.scene
-        fading: Cables = {}
-        for wire in scene.draining:
-            cable = scene.cables[wire]
-            if cable.drain is not None and cable.link.let_go:
-                change = Change(asyncio.get_running_loop().create_future())
-                change.ends = self.engine.frame + cable.drain.fade
-                fading[wire] = Cable(cable.link, False, change)
-        if fading:
-            self.scene = scene.let_go(fading, leading_on(scene.draining - fading.keys(), scene.plan))
-
     @property
     def is_swept(self) -> bool:
         """Whether there is nothing to be cleared away, or not yet."""
-        end = self.next_end
-        return end is None or end > self.engine.frame
+        return _as_of(self.scene, self.known) is self.scene
 
     def sweep(self) -> None:
         """Commits a plan without what has faded out, and with what has faded in read by pointer again."""
-        if self.is_swept:
+        after = _as_of(self.scene, self.known)
+        if after is self.scene:
             return
-        after = self.scene.settled(self.engine.frame)
         commit = CoreCommit(next(self._numbers), self._build(after))
         change = Change(asyncio.get_running_loop().create_future())
         change.gone = self.scene.gone(after)
-        prepared = Prepared(commit, change, after)
+        prepared = Prepared(commit, change, after, self.known)
         self.submit(prepared)
         self.enter(prepared)
+
+
+def _as_of(scene: Scene, frame: int) -> Scene:
+    """Without what has faded out by that frame. However often it was asked for earlier ones before, it is the same."""
+    return let_go(scene, frame).settled(frame)
 
 
 def _is_spare(part: Part, order: Order) -> bool:

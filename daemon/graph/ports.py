@@ -193,10 +193,15 @@ def _apply_rules(ports: NodePorts, config: Mapping[str, Any], widths: tuple[int,
         sources[name] for name, port in ports.inputs.items() if port.rule == "follow" and port.signal == "audio"
     ]
     width = max(following, default=0) or UNCONNECTED
-    inputs = {name: _width(port, config, width, sources[name] or UNCONNECTED) for name, port in ports.inputs.items()}
+    inputs = {name: _width(port, config, width, sources[name] or _open(port)) for name, port in ports.inputs.items()}
     widest = max((inputs[name] for name, port in ports.inputs.items() if port.signal == "audio"), default=0)
     outputs = {name: _width(port, config, width, max(widest, port.channels, 1)) for name, port in ports.outputs.items()}
     return NodeChannels(inputs, outputs)
+
+
+def _open(port: PortSpec) -> int:
+    """The channels of an input that nothing feeds."""
+    return 0 if port.deciding else UNCONNECTED
 
 
 def _width(port: PortSpec, config: Mapping[str, Any], follow: int, asked: int) -> int:

@@ -56,6 +56,7 @@ class PortSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     channels_parameter: str = ""
     repeat: str = ""
     optional: bool = False
+    deciding: bool = False  # whether something is connected decides what the node is: with nothing it has no channels
 
 
 class NodeSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

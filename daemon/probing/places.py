@@ -49,7 +49,7 @@ def find_place(session: Session, name: str) -> Place:
     place = place_on(known_part(session, node_id), port)
     if place is None:
         raise no_port(session, node_id, port)
-    return place
+    return _carrying(place)
 
 
 def find_input(session: Session, node_id: str, port: str) -> Place:
@@ -61,6 +61,12 @@ def find_input(session: Session, node_id: str, port: str) -> Place:
     place = place_on(part, port or next(iter(inputs)))
     if place is None or not place.is_input:
         raise Refusal("not_found", f"'{node_id}' has no input '{port}'.{suggestion(port, inputs)}")
+    return _carrying(place)
+
+
+def _carrying(place: Place) -> Place:
+    if place.channels == 0:
+        raise Refusal("conflict", f"'{place.name}' carries nothing while nothing is connected to it. Connect it first.")
     return place
 
 

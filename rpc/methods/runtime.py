@@ -78,8 +78,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """What the audio thread counted so far. `lateness_us` counts blocks by how late they began (`<64`: below 64 µs).
-    `incidents` are the newest hundred; of late blocks about three a second are told.
+    """What the audio thread counted so far. `load_maximum` is that of the newest thousand blocks, two thousand at most.
+    `lateness_us` counts blocks by how late they began (`<64`: below 64 µs). `incidents` are the newest hundred; of late
+    blocks about three a second are told.
 
     `realtime_priority` is 0 where it runs at ordinary priority: nobody asked for more, or that is not allowed, or it
     hogged its core. `memory_locked`: no page of the daemon's can be swapped out.

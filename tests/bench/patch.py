@@ -18,6 +18,7 @@ from ..rig import RATE, catalogue, configured
 BLOCK = 256
 BLOCK_NS = 1e9 * BLOCK / RATE
 PATIENCE_MS = 10_000
+BLOCKS_PER_MAXIMUM = 1024  # the engine remembers the slowest of so many at least (csrc/telemetry.c)
 
 Samples = NDArray[np.float32]  # (channels, frames)
 
@@ -73,12 +74,15 @@ class Patch:
         return self._heard.read(blocks * BLOCK)
 
     def measure(self, blocks: int) -> tuple[float, float]:
-        """ns for a block with everything in it: of this thread's own on average, and what went by in the slowest."""
-        self.engine.status()  # begins a new maximum
-        begin = time.thread_time_ns()
-        self.engine.step(blocks, PATIENCE_MS)
-        taken = time.thread_time_ns() - begin
-        return taken / blocks, self.engine.status().load_maximum * BLOCK_NS
+        """ns for a block with everything in it: of this thread's own on average, and what went by in the slowest, be it
+        one of the last before these."""
+        taken, slowest = 0, 0.0
+        for first in range(0, blocks, BLOCKS_PER_MAXIMUM):
+            begin = time.thread_time_ns()
+            self.engine.step(min(blocks - first, BLOCKS_PER_MAXIMUM), PATIENCE_MS)
+            taken += time.thread_time_ns() - begin
+            slowest = max(slowest, self.engine.status().load_maximum)
+        return taken / blocks, slowest * BLOCK_NS
 
     def measure_node(self, place: int, blocks: int) -> tuple[float, float]:
         """ns for a block of one node alone, on average of those blocks that the core times, and the slowest ever."""

@@ -115,7 +115,7 @@ SPECS = [
         "processor",
         [number("threshold_db", -20.0, -60, 0, "dBFS"), choice("detector", "peak", "rms")],
         into(),
-        into("sidechain", rule="connected", optional=True),
+        into("sidechain", rule="connected", deciding=True),
         out(),
         out("gain_reduction_db", signal="control", rule="fixed", channels=1),
     ),

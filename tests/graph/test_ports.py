@@ -84,6 +84,10 @@ def test_a_side_chain_has_its_own_width() -> None:
     assert channels(graph, "c") == ([2, 1], [2, 1])
 
 
+def test_a_port_that_decides_has_no_channels_while_nothing_is_connected() -> None:
+    assert channels(built(("c", "compressor")), "c") == ([2, 0], [2, 1])
+
+
 def test_a_mixer_is_at_least_stereo_and_else_as_wide_as_its_widest_input() -> None:
     graph = built(("m", "tone", {"channels": 1}), ("x", "mixer"), "m.out > x.in_2")
     assert channels(graph, "x") == ([2, 1, 2, 2], [2])
