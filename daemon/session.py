@@ -23,7 +23,6 @@ from .endpoints.trial import Trial
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent
 from .engine.latency import Latencies
-from .engine.news import trouble_told_by
 from .engine.parts import Order, Outside, Part, Settings
 from .engine.ring import Ring
 from .engine.stage import Stage
@@ -391,9 +390,6 @@ class Session:
             tell = self._to_tell.pop(self.stage.adopted(event), None)
             if tell:
                 tell(event.frame)
-        elif message := trouble_told_by(event, self.stage.node_of):
-            log.warning("%s (frame %d)", message, event.frame)
-            self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
         """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:
