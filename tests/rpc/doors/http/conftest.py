@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -89,6 +91,22 @@ class Stream:
             assert byte, bytes(found)
             found += byte
         return bytes(found)
+
+
+def stuck_reader(web: Web, path: str, text: str = "") -> socket.socket:
+    """A WebSocket client with next to no room, that may say something, and reads nothing."""
+    place = urlsplit(web.base)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((place.hostname, place.port))
+    connection.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert connection.recv(12) == b"HTTP/1.1 101"
+    if text:  # a frame with its length in two bytes, and a mask that changes nothing
+        connection.sendall(b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text.encode())
+    return connection
 
 
 def running(configuration: str) -> Iterator[Web]:
