@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
 import msgspec
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from .answers import JSON, Turned, told
 
@@ -52,9 +52,6 @@ class Connections:
         self._counts: Counter[str] = Counter()
         self._leaving: set[TcpConnection] = set()
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     def protocol(self, inner: Callable[[], asyncio.Protocol]) -> Callable[[], TcpConnection]:
         """What `create_server` makes for each connection, around the protocol that speaks HTTP."""
         return lambda: TcpConnection(self, inner())
@@ -66,7 +63,7 @@ class Connections:
         if connection is None:  # it is gone already
             yield
             return
-        with connection.serving():
+        with connection.serving(request.content):
             yield
 
     def close(self) -> None:
@@ -129,6 +126,7 @@ class TcpConnection(asyncio.Protocol):
         self._connections = connections
         self._inner = inner
         self._serving = 0
+        self._body: StreamReader | None = None  # of the newest request; an answer may come before its end
         self._silent = True  # nothing has come since the last request, or at all
         self._heard: asyncio.TimerHandle | None = None  # runs while headers are awaited
         self._read: asyncio.TimerHandle | None = None  # runs while something is unread
@@ -153,7 +151,7 @@ class TcpConnection(asyncio.Protocol):
         if self._leaving:
             return
         self._silent = False
-        if self._heard is None and not self._serving:
+        if self._heard is None and not self._serving and (self._body is None or self._body.is_eof()):
             self._await_head()
         self._inner.data_received(data)
 
@@ -175,8 +173,9 @@ class TcpConnection(asyncio.Protocol):
             self._inner.connection_lost(exc)
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[None]:
+    def serving(self, body: StreamReader) -> Iterator[None]:
         """A request has come in whole, but for its body, and is answered."""
+        self._body = body
         self._stop_awaiting_head()
         self._serving += 1
         self._silent = True

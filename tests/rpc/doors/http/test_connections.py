@@ -232,6 +232,18 @@ async def test_a_body_that_does_not_come(open_door: OpenDoor, monkeypatch: pytes
     assert await is_well(door)
 
 
+async def test_a_body_that_comes_after_its_answer_begins_no_request(open_door: OpenDoor) -> None:
+    """What is refused before its body is there: the rest of it is no part of another request's headers."""
+    door = await open_door(head_s=0.4)
+    caller = await Caller.at(door)
+    caller.say(b"POST /api/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n1234567890")
+    assert (await caller.answer())[0] == 404
+    caller.say(b"1234567890")
+    await asyncio.sleep(0.8)
+    caller.say(HEAD + b"\r\n")
+    assert (await caller.answer())[0] == 200
+
+
 async def test_a_websocket_may_be_silent(open_door: OpenDoor) -> None:
     door = await open_door(head_s=0.2)
     async with (
