@@ -13,11 +13,12 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from . import node_types
+from .credentials import with_credentials
 from .endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from .endpoints.trial import Trial
 from .engine.core import catalogue_json
 from .graph.spec import Catalogue, NodeSpec, ParameterSpec, PortSpec
-from .problems import Problem
+from .problems import Problem, Refusal
 
 Attempt = Callable[[Mapping[str, Any], Trial], Awaitable[Mapping[str, Any]]]
 
@@ -38,6 +39,14 @@ class OutsideType(Protocol):
     def open_endpoint(self, node_id: str, config: Mapping[str, Any], surroundings: Surroundings) -> Endpoint: ...
 
     def restart_needed(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool: ...
+
+
+def checked(outside: OutsideType, config: Mapping[str, Any], media: MediaRoots) -> list[Problem]:
+    """What the type has against a complete configuration, or that a credential in it is missing."""
+    try:
+        return outside.check(with_credentials(outside.SPEC, config), media)
+    except Refusal as refusal:
+        return list(refusal.problems)
 
 
 def trial_of(outside: OutsideType | None) -> Attempt | None:

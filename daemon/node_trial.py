@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from .credentials import with_credentials
 from .endpoints.trial import Trial
 from .graph.config import complete
 from .graph.spec import NodeSpec
-from .node_catalogue import OutsideType, trial_of
+from .node_catalogue import OutsideType, checked, trial_of
 from .problems import Problem, Refusal
 
 PATIENCE_S = 12.0  # above the worker's own patience with a sound card, of which one may have to be waited for first
@@ -26,14 +27,14 @@ async def try_node(spec: NodeSpec, outside: OutsideType | None, given: Any, tria
     told: dict[str, Any] = {"ok": False, "reason": None, "problems": [], "found": {}}
     config, problems = complete(spec, given)
     if not problems and outside is not None:
-        problems = outside.check(config, trial.media)
+        problems = checked(outside, config, trial.media)
     if problems:
         told |= _wrong(problems)
     elif (attempt := trial_of(outside)) is None:
         told |= {"ok": True, "message": f"{spec.type} can be made so. It needs nothing from outside."}
     else:
         try:
-            found = await asyncio.wait_for(attempt(config, trial), PATIENCE_S)
+            found = await asyncio.wait_for(attempt(with_credentials(spec, config), trial), PATIENCE_S)
             told |= {"ok": True, "message": "It works.", "found": found}
         except Refusal as refusal:
             told |= {"reason": refusal.name, "message": refusal.message}

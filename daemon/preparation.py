@@ -26,6 +26,7 @@ from .graph.model import Graph
 from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.transaction import Accepted
+from .node_catalogue import checked
 from .problems import Problem, Refusal, refuse
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _check_outside(session: Session, accepted: Accepted, standing: Standing) -> 
         place = max(index for index, name in enumerate(accepted.ids) if name == node_id)
         problems += (
             msgspec.structs.replace(problem, where=f"edits[{place}].{problem.where}")
-            for problem in outside.check(new.config, session.media)
+            for problem in checked(outside, new.config, session.media)
         )
     if problems:
         only_forbidden = all(problem.kind == "forbidden" for problem in problems)

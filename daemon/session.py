@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from .basis import Basis
 from .caller import Caller
 from .carried import NOTHING, Carried
+from .credentials import filled
 from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
@@ -37,11 +38,10 @@ from .graph.model import Graph
 from .graph.plan import PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.rules import Limits
-from .graph.spec import Catalogue
 from .history import History
 from .idempotency import Answers
 from .keeping import Keeping, Pending, entry_of
-from .node_catalogue import OutsideType, load_catalogue
+from .node_catalogue import load_catalogue
 from .node_states import States
 from .node_trial import try_node
 from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, aligned, compensations, draft_of, work_out
@@ -89,8 +89,6 @@ class Session:
         self._answers = Answers()
         self.keeping = Keeping(self._take_back)
         self.limits = Limits()
-        self.catalogue: Catalogue
-        self.outside_types: dict[str, OutsideType]
         self.catalogue, self.outside_types = load_catalogue()
         self.media = media or MediaRoots()
         self.pacing = pacing
@@ -315,7 +313,8 @@ class Session:
             make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
             make_card=self._make_card,
         )
-        return self.outside_types[node.spec.type].open_endpoint(node.id, config, surroundings)
+        given = filled(node.id, node.spec, config)
+        return self.outside_types[node.spec.type].open_endpoint(node.id, given, surroundings)
 
     def _tell_outside(self, before: Graph, after: Graph, touched: Collection[str]) -> None:
         """Starts what is new while the engine is active, and tells the rest what of its configuration changed."""
@@ -325,8 +324,8 @@ class Session:
                 continue
             if not part.started:
                 self.let_begin((part,))
-            elif old is not None and old.config != new.config and part.settings.config is not new.config:
-                part.outside.configure(new.config)
+            if old is not None and old.config != new.config and part.settings.config is not new.config:
+                part.outside.configure(filled(node_id, self.catalogue[new.type], new.config))
 
     def let_begin(self, parts: Collection[Part]) -> None:
         """Starts players and recorders that are new, if the engine is at work. Else they begin with it."""

@@ -16,7 +16,9 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from .caller import Role
 from .problems import Problem, Refusal, refuse, suggestion
+from .tokens import NAME
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,10 +43,19 @@ class SocketSettings(Section, frozen=True, kw_only=True):
     group: str = ""  # empty: the group of the process
 
 
+class GivenToken(Section, frozen=True, kw_only=True):
+    """A token that comes with the service, as a credential: for machines that a program sets up."""
+
+    name: Annotated[str, Meta(pattern=f"^{NAME}$")]
+    credential: Annotated[str, Meta(pattern=r"^tonnetz\.[A-Za-z0-9_.@-]{1,240}$")]  # no node gets one of that name
+    role: Role = "operator"
+
+
 class HttpSettings(Section, frozen=True, kw_only=True):
     listen: str = "127.0.0.1:8420"
     allowed_hosts: tuple[str, ...] = ()
     require_token: Literal["auto"] | bool = "auto"  # noqa: S105 - a rule, not a token
+    tokens: tuple[GivenToken, ...] = ()
 
 
 class DbusSettings(Section, frozen=True, kw_only=True):
@@ -127,9 +138,16 @@ def _check_keys(data: Mapping[Any, Any], section: type[msgspec.Struct], where: s
         if key not in fields:
             message = f"There is no setting '{key}' {'in ' + where if where else 'here'}.{suggestion(str(key), fields)}"
             problems.append(Problem("unknown_parameter", message, place))
-        elif isinstance(value, Mapping):
+            continue
+        for inner, where_inner in [(value, place)] if isinstance(value, Mapping) else _items(value, place):
             for kind in _sections(fields[key]):
-                _check_keys(value, kind, place, problems)
+                _check_keys(inner, kind, where_inner, problems)
+
+
+def _items(value: Any, place: str) -> list[tuple[Mapping[Any, Any], str]]:
+    """The mappings in a list, each with its place."""
+    found = enumerate(value) if isinstance(value, list) else ()
+    return [(item, f"{place}[{number}]") for number, item in found if isinstance(item, Mapping)]
 
 
 def _sections(kind: Any) -> list[type[msgspec.Struct]]:

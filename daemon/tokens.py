@@ -1,7 +1,8 @@
 """Who may come in over the network: tokens, of which only hashes are kept, in a file that only its owner may read.
 
 The file is shared by the daemon, which looks whether it has changed, and by `tonnetz token`, which changes it: a token
-can be made before the first start and revoked while the daemon runs.
+can be made before the first start and revoked while the daemon runs. Others come with the unit, as credentials, and are
+good for as long as the daemon runs.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,9 +24,13 @@ from .caller import Role
 from .problems import Problem, Refusal, refuse
 from .rfc3339 import written
 
+if TYPE_CHECKING:
+    from .settings import GivenToken
+
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 PREFIX = "tnz"  # so that one found in a log or a repository is recognised
 ID_BYTES, SECRET_BYTES = 4, 32  # 256 random bits: no need for a slow hash
+SHORTEST = 32  # characters of one that others have made: as hexadecimal digits still 128 bits
 
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,13 +53,18 @@ class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TokenFile:
     """The tokens in a file; there need not be one. Every look is at the file as it is now."""
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, given: Iterable[Token] = ()) -> None:
+        """`given`: tokens that are good beside those in the file."""
         self.path = Path(directory) / "tokens.json"
+        self._given = {token.id: token for token in given}
         self._seen: tuple[int, ...] | None = None
         self._tokens: dict[str, Token] = {}
 
     def tokens(self) -> dict[str, Token]:
         """All tokens by id. A Refusal (invalid_config) where the file is damaged, or where others may read it."""
+        return {**self._kept(), **self._given}
+
+    def _kept(self) -> dict[str, Token]:
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -72,10 +83,10 @@ class TokenFile:
     def holder(self, secret: str) -> Token | None:
         """The token that this is the secret of."""
         prefix, _, rest = secret.partition("_")
-        token = self.tokens().get(rest.partition("_")[0]) if prefix == PREFIX else None
-        if token is None or not hmac.compare_digest(token.sha256, _hash(secret)):
-            return None
-        return token
+        named = self.tokens().get(rest.partition("_")[0]) if prefix == PREFIX else None
+        hashed = _hash(secret)
+        candidates = [*self._given.values(), *([named] if named else [])]
+        return next((token for token in candidates if hmac.compare_digest(token.sha256, hashed)), None)
 
     def add(self, name: str, role: Role) -> tuple[Token, str]:
         """A new token, and its secret, which is kept nowhere. Names need not be unique."""
@@ -107,7 +118,7 @@ class TokenFile:
             handle = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX)
-                self._write(change(dict(self.tokens())))
+                self._write(change(dict(self._kept())))
             finally:
                 os.close(handle)
         except OSError as error:
@@ -137,6 +148,26 @@ class TokenFile:
 
     def _wrong(self, why: str) -> Refusal:
         return Refusal("invalid_config", f"The file of tokens, {self.path}, {why}.")
+
+
+def given_tokens(settings: Iterable[GivenToken], read: Callable[[str, str], str]) -> list[Token]:
+    """The tokens that are credentials, each known by the name of its credential. `read` is given that and its place.
+    Raises a Refusal where one is missing, given twice, or could be guessed."""
+    found: dict[str, Token] = {}
+    for place, setting in enumerate(settings):
+        where = f"doors.http.tokens[{place}].credential"
+        if setting.credential in found:
+            message = f"'{setting.credential}' is {found[setting.credential].name}'s already; one token has one role."
+            raise refuse("invalid_config", [Problem("duplicate", message, where)])
+        secret = read(setting.credential, where)
+        if len(secret) < SHORTEST or not secret.isascii() or not secret.isprintable() or " " in secret:
+            message = (
+                f"The credential '{setting.credential}' is no token, which has {SHORTEST} characters or more, and no "
+                "spaces: `openssl rand -hex 32` makes one."
+            )
+            raise refuse("invalid_config", [Problem("invalid_value", message, where)])
+        found[setting.credential] = Token(setting.credential, setting.name, setting.role, _hash(secret), "")
+    return list(found.values())
 
 
 def _hash(secret: str) -> str:

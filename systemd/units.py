@@ -42,7 +42,11 @@ NEXT_SYSTEM = (
     "systemctl reload dbus",
     "systemctl enable --now tonnetz",
 )
-NEXT_USER = ("systemctl --user daemon-reload", "systemctl --user enable --now tonnetz")
+NEXT_USER = (
+    "systemctl --user daemon-reload",
+    "busctl --user call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig",
+    "systemctl --user enable --now tonnetz",
+)
 
 
 class CanNotInstall(Exception):

@@ -80,6 +80,9 @@ def test_a_quick_run_has_all_rows(checkout: Path) -> None:
     for row in results["stored"]:
         assert 0 < row["seconds"] < 100 and row["name"] in outcome.stdout
 
+    (restarted,) = results["restarted"]
+    assert 0 < restarted["seconds"] <= restarted["worst_s"] < 20 and restarted["name"] in outcome.stdout
+
     assert len(results["clicks"]) > 15
     for row in results["clicks"]:
         assert row["residual_db"] < row["limit_db"] and row["worst"] in outcome.stdout, row
@@ -92,11 +95,11 @@ def test_a_quick_run_has_all_rows(checkout: Path) -> None:
     assert 0 < results["idle"]["percent"] < 100 * (os.cpu_count() or 1)
     goals = [
         row["met"]
-        for rows in ("processing", "edits", "applied", "watching", "clicks")
+        for rows in ("processing", "edits", "applied", "restarted", "watching", "clicks")
         for row in results[rows]
         if "met" in row
     ]
-    assert len(goals) == 5 + 1 + 2 + 2 + len(results["clicks"])
+    assert len(goals) == 5 + 1 + 2 + 1 + 2 + len(results["clicks"])
     said = outcome.stdout.count("  met") + outcome.stdout.count("  missed")
     assert said == len([*goals, results["idle"]["met"]])
 

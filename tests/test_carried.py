@@ -83,6 +83,43 @@ async def test_delay_lines_and_places_in_files_go_on(tmp_path: Path, settings: S
     assert abs(sounding - begun[-1, 0]) < 0.02 and sounding > 0.05, "the player goes on where it was"
 
 
+async def test_envelopes_go_on(tmp_path: Path) -> None:
+    """A compressor that lets go for five seconds is found as it was, and not as it begins."""
+    settings = parse_settings(
+        {
+            "storage": {"directory": str(tmp_path / "state")},
+            "graph": {
+                "nodes": [
+                    {"id": "hum", "type": "tone", "config": {"level_db": 0}},
+                    {"id": "squeeze", "type": "compressor", "config": {"threshold_db": -40, "release_ms": 5000}},
+                    {"id": "end", "type": "null_output"},
+                ],
+                "connections": [
+                    {"source": "hum.out", "target": "squeeze.in"},
+                    {"source": "squeeze.out", "target": "end.in"},
+                ],
+            },
+        }
+    )
+
+    async def envelope(session: Session) -> NodeState:
+        return (await session.states.get("squeeze")).state
+
+    fresh = await run(tmp_path, "fresh", settings, 0)
+    empty = await envelope(fresh)
+    await fresh.runtime.step(40)
+    squeezed = await envelope(fresh)
+    assert squeezed != empty
+    fresh.runtime.state = "running"  # stepped or not, it played until now
+    await leave(fresh, settings)
+    fresh.runtime.state = "paused"
+    await fresh.close()
+    second = session_in(tmp_path, "second")
+    await begin(second, settings)
+    assert await envelope(second) == squeezed
+    await second.close()
+
+
 @pytest.fixture
 async def playing() -> AsyncIterator[Session]:
     session = Session(clock="step")

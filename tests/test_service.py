@@ -17,7 +17,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
+import soundfile
 
 from tonnetz.daemon import notify
 from tonnetz.daemon.activation import passed_sockets
@@ -164,8 +166,10 @@ async def test_the_watchdog_looks_often_enough(manager: Manager) -> None:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *before: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    (folder / "tonnetz.yaml").write_text(CONFIGURATION)
+def running(
+    folder: Path, *before: str, settings: str = CONFIGURATION, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    (folder / "tonnetz.yaml").write_text(settings)
     command = [*before, sys.executable, "-m", "tonnetz.daemon.main", "--config", str(folder / "tonnetz.yaml")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=os.environ | environment, stderr=log)
@@ -220,6 +224,21 @@ def test_a_socket_that_was_opened_before_is_served_and_stays(folder: Path, manag
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0
         assert os.path.exists(path)
+
+
+def test_a_door_that_can_not_be_opened_ends_it_as_gently_as_being_told_to(folder: Path) -> None:
+    """Sound plays by then: it fades out, and what is in the nodes is kept for the next start."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = CONFIGURATION.replace("http: false", f"http: {{listen: '127.0.0.1:{taken.getsockname()[1]}'}}")
+        settings = settings.replace("type: null_output", "type: file_writer, config: {path: take.wav, subtype: float}")
+        with running(folder, settings=settings) as daemon:
+            assert daemon.wait(60) == 1
+    assert "set doors.http.listen to another address" in (folder / "log").read_text()
+    assert (folder / "state" / "carried.msgpack").exists()
+    sound, _ = soundfile.read(folder / "take.wav")
+    assert np.abs(sound).max() > 0.05 and np.abs(sound[-16:]).max() == 0
 
 
 def test_sockets_meant_for_another_process_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ parameter of the type, numbers in range, integers as floats where a float is mea
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from .spec import NodeSpec, ParameterSpec
 from .wording import flaw_in_text, shortened, spoken
 
 SECRET = {"secret": True}  # what is shown for a secret, and what may be given to keep it
+CREDENTIAL = r"^[A-Za-z0-9_.@-]{1,255}$"  # the name of a secret that the service manager hands over
 TEXT_MAXIMUM = 4096  # characters, where a text's spec names no `maximum`: a path or a URL, not a payload
 CONFIG_KINDS = frozenset(
     {"unknown_parameter", "wrong_type", "out_of_range", "unknown_choice", "missing", "unfit_state"}
@@ -128,9 +130,17 @@ def _record(
     return config
 
 
+def credential_named(value: Any) -> str | None:
+    """The credential that is named in the place of a secret, `{"credential": NAME}`; None if it is something else."""
+    name = value.get("credential") if isinstance(value, Mapping) and len(value) == 1 else None
+    return name if isinstance(name, str) and re.fullmatch(CREDENTIAL, name) else None
+
+
 def _value(parameter: ParameterSpec, value: Any, held: Any, where: str, problems: list[Problem]) -> Any:
     """The value as it will be held. What is returned with a problem means nothing."""
     kind = parameter.kind
+    if parameter.secret and credential_named(value) is not None:
+        return dict(value)
     if kind == "float" or kind == "int":
         return _number(parameter, value, where, problems)
     if kind == "list":
@@ -141,7 +151,9 @@ def _value(parameter: ParameterSpec, value: Any, held: Any, where: str, problems
         if not isinstance(value, bool):
             _mistyped(parameter, "true or false", value, where, problems)
     elif not isinstance(value, str):
-        _mistyped(parameter, "one of its choices, a text" if kind == "choice" else "a text", value, where, problems)
+        wanted = "one of its choices, a text" if kind == "choice" else "a text"
+        named = ', or {"credential": NAME}' if parameter.secret else ""
+        _mistyped(parameter, f"{wanted}{named}", value, where, problems)
     elif kind == "choice":
         if value not in parameter.choices:
             message = f"'{shortened(value)}' is not a choice of {parameter.name}."
@@ -363,14 +375,15 @@ def structure_changed(spec: NodeSpec, old: Mapping[str, Any], new: Mapping[str, 
 
 
 def redact(spec: NodeSpec, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as it may be shown. A secret that is set reads `{"secret": true}`; one left empty reads so."""
+    """The configuration as it may be shown. A secret that is set reads `{"secret": true}`; one left empty reads so, and
+    one that is a credential's by its name."""
     return _redacted(type_fields(spec), config)
 
 
 def _redacted(fields: Fields, config: Mapping[str, Any]) -> dict[str, Any]:
     shown = dict(config)
     for name, parameter in fields.by_name.items():
-        if parameter.secret and shown.get(name) not in (None, ""):
+        if parameter.secret and isinstance(shown.get(name), str) and shown[name]:
             shown[name] = dict(SECRET)
         elif parameter.kind == "list" and any(field.secret for field in parameter.fields):
             shown[name] = [_redacted(record_fields(parameter), record) for record in shown[name]]

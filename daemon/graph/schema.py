@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .config import SECRET, TEXT_MAXIMUM, type_fields
+from .config import CREDENTIAL, SECRET, TEXT_MAXIMUM, type_fields
 from .spec import NodeSpec, ParameterSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -49,7 +49,14 @@ def _property(parameter: ParameterSpec, default: Any) -> dict[str, Any]:
     described: dict[str, Any] = {"title": title(parameter.name, parameter.unit), "description": parameter.help}
     if parameter.secret:
         secret_shown = {"type": "object", "const": SECRET, "description": "Keeps the secret that is set."}
-        described |= {"anyOf": [_value(parameter), secret_shown], "writeOnly": True}
+        named = {
+            "type": "object",
+            "properties": {"credential": {"type": "string", "pattern": CREDENTIAL}},
+            "required": ["credential"],
+            "additionalProperties": False,
+            "description": "What the service manager hands over under this name (LoadCredential=).",
+        }
+        described |= {"anyOf": [_value(parameter), secret_shown, named], "writeOnly": True}
     else:
         described |= _value(parameter)
     if default is not None or parameter.optional or parameter.kind == "matrix":

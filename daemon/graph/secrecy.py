@@ -1,5 +1,5 @@
 """Secret parameters, wherever they stand: in nodes, edits and changes. Each is replaced by what `hide` makes of it:
-`{"secret": true}` for people, a reference for the journal.
+`{"secret": true}` for people, a reference for the journal. The name of a credential is no secret, and stays.
 
 Only `config.redact` knows less: it shows a complete configuration of a known type. An edit does not say of which type
 its node is; what is a secret in any type is taken for one.
@@ -7,12 +7,12 @@ its node is; what is a secret in any type is taken for one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from .config import SECRET, Fields, record_fields, type_fields
+from .config import SECRET, Fields, credential_named, record_fields, type_fields
 from .difference import Change, Changes, FieldChange, NodeChange
 from .edits import AddNode, AnyEdit, ConfigureNode, ReplaceNode
 from .memo import once_per_object
@@ -30,9 +30,13 @@ def shown(_secret: str) -> Any:
 @once_per_object
 def secret_types(catalogue: Catalogue) -> tuple[NodeSpec, ...]:
     """The types that have secret parameters, in the records of their lists too."""
+    return _with_secrets(catalogue.values())
+
+
+def _with_secrets(specs: Iterable[NodeSpec]) -> tuple[NodeSpec, ...]:
     return tuple(
         spec
-        for spec in catalogue.values()
+        for spec in specs
         if any(parameter.secret or any(field.secret for field in parameter.fields) for parameter in spec.parameters)
     )
 
@@ -111,6 +115,26 @@ def _veiled_change(change: Change, catalogue: Catalogue, hide: Hide) -> Change:
         for value in (change.before, change.after)
     )
     return msgspec.structs.replace(change, before=before, after=after)
+
+
+def revealed(config: Mapping[str, Any], spec: NodeSpec, read: Callable[[str, str], str]) -> Mapping[str, Any]:
+    """A complete configuration with what `read` gives for a credential, by its name and where it stands, in that name's
+    place."""
+    return config if spec not in _with_secrets((spec,)) else _revealed(type_fields(spec), config, read, "")
+
+
+def _revealed(
+    fields: Fields, config: Mapping[str, Any], read: Callable[[str, str], str], where: str
+) -> Mapping[str, Any]:
+    found = dict(config)
+    for key, value in config.items():
+        parameter, place = fields.by_name[key], f"{where}{key}"
+        if parameter.secret and (name := credential_named(value)) is not None:
+            found[key] = read(name, place)
+        elif parameter.kind == "list" and any(field.secret for field in parameter.fields):
+            inner = record_fields(parameter)
+            found[key] = [_revealed(inner, record, read, f"{place}[{at}].") for at, record in enumerate(value)]
+    return found
 
 
 def _around(path: Sequence[str | int], value: Any) -> dict[str, Any]:

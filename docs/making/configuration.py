@@ -14,6 +14,9 @@ def page(present: str) -> str:
     before, begin, rest = present.partition(BEGIN)
     _, end, after = rest.partition(END)
     assert begin + end == BEGIN + END, "docs/configuration.md has lost the marks around its table"
-    rows = [(code(key.path), key.values, code(key.default), key.meaning) for key in keys()]
+    rows = [
+        (code(key.path), key.values, code(key.default) if key.default else "has to be given", key.meaning)
+        for key in keys()
+    ]
     lines = table(["key", "values", "default", ""], rows)
     return before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + after

@@ -39,7 +39,7 @@ SIGNALS = (
 )
 EXIT = (
     ("0", "Ended as asked, or the configuration is fine (`--check`)."),
-    ("1", "It could not start: another daemon answers at the socket, or the socket can't be made."),
+    ("1", "It could not start: another daemon runs, or its socket, port or folder of stored things can't be had."),
     ("2", "The command or the configuration is wrong; it says where and what to do."),
 )
 ENVIRONMENT = (
@@ -59,7 +59,7 @@ ENVIRONMENT = (
 )
 FILES = (
     (f"`{SYSTEM_CONFIG}`", "The configuration, unless `--config` names another."),
-    ("`/run/tonnetz/control.sock`", "The control socket of a daemon that runs as root."),
+    ("`/run/tonnetz/control.sock`", "The control socket of the system's daemon."),
 )
 
 

@@ -6,7 +6,7 @@ import inspect
 import io
 import tokenize
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -38,6 +38,9 @@ MEANINGS: Mapping[str, str] = {
         "port."
     ),
     "doors.http.require_token": "Whether everybody needs a token; `auto`: only where other machines can reach it.",
+    "doors.http.tokens[].name": "A token that comes with the service, and what its holder is called.",
+    "doors.http.tokens[].credential": "Where it is: a credential of systemd's, by its name (`LoadCredential=`).",
+    "doors.http.tokens[].role": "What its holder may do.",
     "doors.dbus.bus": "The message bus on which the daemon is `org.tonnetz.Tonnetz1`; `dbus: false` is none.",
     "doors.dbus.group": "Members of this group are operators on the bus.",
     "storage.directory": (
@@ -57,7 +60,7 @@ MEANINGS: Mapping[str, str] = {
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One line of the configuration."""
+    """One line of the configuration. `default` is empty where one has to be given."""
 
     path: str
     values: str
@@ -81,14 +84,19 @@ def _keys(section: type[Section], prefix: str) -> Iterator[Key]:
         path = f"{prefix}{field.name}"
         inner = [kind for kind in get_args(field.type) or (field.type,) if _is_section(kind)]
         if inner:
-            yield from _keys(inner[0], f"{path}.")
+            yield from _keys(inner[0], f"{path}[]." if get_origin(field.type) is tuple else f"{path}.")
             continue
         explained = [MEANINGS.get(path), comments.get(field.name)]
         assert explained != [None, None], f"{path} is explained neither in daemon/settings.py nor here"
         meaning = " ".join([_sentence(text) for text in explained if text])
-        made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-        default = msgspec.to_builtins(made)
-        yield Key(path, schema_words(properties[field.name]), plain(default), meaning)
+        yield Key(path, schema_words(properties[field.name]), _default(field), meaning)
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return ""
+    made = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return plain(msgspec.to_builtins(made))
 
 
 def _is_section(kind: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .roff import head, item, joined, paragraphs, section, verbatim
-from .settings import keys
+from .settings import Key, keys
 
 DEMO = Path(__file__).resolve().parents[2] / "examples" / "demo" / "tonnetz.yaml"
 
@@ -20,6 +20,10 @@ Keys are written here with dots: `engine.clock` is `clock` within `engine`.
 """
 
 
+def default(key: Key) -> str:
+    return f"default `{key.default}`" if key.default else "it has to be given"
+
+
 def page() -> str:
     lines = [
         *head("tonnetz.yaml", 5, "File Formats"),
@@ -30,7 +34,7 @@ def page() -> str:
         *section("KEYS"),
     ]
     for key in keys():
-        lines += item(f"`{key.path}`", f"{key.meaning} Values: {key.values}; default `{key.default}`.")
+        lines += item(f"`{key.path}`", f"{key.meaning} Values: {key.values}; {default(key)}.")
     settings, _, _ = DEMO.read_text().partition("\ngraph:")
     example = [line for line in settings.splitlines() if not line.startswith("#")]
     lines += [*section("EXAMPLE"), *verbatim(line for line in example if line)]

@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 
 from tonnetz.daemon.engine.core import build_profile
 
-from . import clicks, editing, limit, storing, table, watching
+from . import clicks, editing, limit, restarting, storing, table, watching
 from .workloads import WORKLOADS
 
 FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench"
 BLOCKS = 64  # at a time; of those the core times four by itself
 WARM_UP = 16
 SIZES = (10, 100, 1_000, 10_000)
+RESTARTED = 100  # nodes, as those that are edited
 
 
 class Effort(NamedTuple):
@@ -36,16 +37,33 @@ class Effort(NamedTuple):
     requests: int  # of each kind and size of graph
     sizes: tuple[int, ...]
     stored: int  # nodes
+    restarts: int
     watched_s: float  # by each crowd
     idle_s: float
     click_share: int  # so many kinds of edits there are to each that is tried for clicks
 
 
 FULL = Effort(
-    rounds=60, crowd_s=4.0, requests=150, sizes=SIZES, stored=SIZES[-1], watched_s=5.0, idle_s=8.0, click_share=1
+    rounds=60,
+    crowd_s=4.0,
+    requests=150,
+    sizes=SIZES,
+    stored=SIZES[-1],
+    restarts=5,
+    watched_s=5.0,
+    idle_s=8.0,
+    click_share=1,
 )
 QUICK = Effort(
-    rounds=5, crowd_s=0.3, requests=10, sizes=SIZES[:3], stored=SIZES[2], watched_s=1.0, idle_s=1.5, click_share=5
+    rounds=5,
+    crowd_s=0.3,
+    requests=10,
+    sizes=SIZES[:3],
+    stored=SIZES[2],
+    restarts=1,
+    watched_s=1.0,
+    idle_s=1.5,
+    click_share=5,
 )
 
 
@@ -95,6 +113,8 @@ async def everything(effort: Effort, tell: Callable[[str], None]) -> dict[str, A
         results["applied"] += await editing.applied(nodes, effort.requests)
     tell("storing")
     results["stored"] = await storing.stored(effort.stored)
+    tell("restarts")
+    results["restarted"] = await restarting.restarted(RESTARTED, effort.restarts)
     tell("watching")
     results["watching"] = await watching.watched(effort.watched_s)
     tell("rest")

@@ -64,6 +64,12 @@ class Daemon:
         self.process.kill()
         await asyncio.to_thread(self.process.wait)
 
+    async def end(self) -> None:
+        """Tells it to end, and waits until it has."""
+        self.hang_up()
+        self.process.terminate()
+        await asyncio.to_thread(self.process.wait)
+
     async def start_again(self) -> Asker:
         """Another process on the same files; a connection to it once it plays."""
         self.process = _process(self.folder)
@@ -78,9 +84,7 @@ async def daemon(settings: dict[str, Any]) -> AsyncIterator[Daemon]:
         await _until_it_answers(made)
         yield made
     finally:
-        made.hang_up()
-        made.process.terminate()
-        await asyncio.to_thread(made.process.wait)
+        await made.end()
         shutil.rmtree(made.folder)
 
 

@@ -70,6 +70,17 @@ async def studio(tmp_path: Path) -> AsyncIterator[Callable[[ClockKind], Studio]]
         await each.session.close()
 
 
+async def test_what_is_set_before_it_begins_holds(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    write_sound(tmp_path / "a.wav", noise(1000), subtype="FLOAT")
+    here = studio()
+    await here.set_up({"path": "a.wav"}, {"subtype": "float"})
+    await here.configure("music", loop=True)
+    await here.run(20)
+    await here.stop()
+    taken = read_sound(tmp_path / "recordings" / "take.wav")
+    assert taken.shape[-1] == 20 * BLOCK and np.abs(taken[..., -BLOCK:]).max() > 0.1, "it loops"
+
+
 @pytest.mark.parametrize(
     ("name", "subtype", "bits", "recorder"),
     [

@@ -218,6 +218,18 @@ def test_redact_shows_no_secret_but_whether_there_is_one() -> None:
     assert redact(CASTER, accepted("caster", {"host": "a"}))["password"] == ""
 
 
+def test_a_credential_is_shown_by_its_name() -> None:
+    named = {"credential": "icecast"}
+    config = accepted("caster", {"host": "a", "password": named})
+    assert config["password"] == redact(CASTER, config)["password"] == named
+    assert abridge(CASTER, config)["password"] == named
+    jsonschema.validate(config, json_schema(CASTER), cls=jsonschema.Draft202012Validator)
+    for other in ({"credential": "a/b"}, {"credential": "a\n"}, {"credential": 5}, {"credential": "a", "b": 1}, ["a"]):
+        _, (problem,) = complete(CASTER, {"host": "a", "password": other})
+        assert problem.message.startswith('password must be a text, or {"credential": NAME}, not'), problem
+    assert not complete(CASTER, {"host": "a", "password": "{}"})[1]
+
+
 def test_redact_reaches_into_records() -> None:
     secret = ParameterSpec(name="key", kind="text", help="A key.", default="", secret=True)
     places = ParameterSpec(

@@ -47,6 +47,7 @@ HIDDEN = {"secret": True}
         ({"key": ""}, {"key": ""}),
         ({"key": None}, {"key": None}),
         ({"key": HIDDEN}, {"key": HIDDEN}),
+        ({"key": {"credential": "c"}}, {"key": {"credential": "c"}}),
         ({"mirrors": [{"key": "k", "host": "h"}, {}]}, {"mirrors": [{"key": HIDDEN, "host": "h"}, {}]}),
         ({"mirrors": {"1": {"key": "k"}}}, {"mirrors": {"1": {"key": HIDDEN}}}),
         ({"mirrors": [5], "key": 7}, {"mirrors": [5], "key": 7}),

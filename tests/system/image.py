@@ -27,6 +27,7 @@ PACKAGES = [
     "systemd",
     "systemd-sysv",
     "dbus",
+    "dbus-user-session",
     "udev",
     "kmod",
     "procps",

@@ -19,6 +19,8 @@ import subprocess
 import sys
 import time
 import traceback
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ NAME, ROOT = "org.tonnetz.Tonnetz1", "/org/tonnetz/Tonnetz1"
 RATE = 48_000
 RECORDED_S = 60
 PAUSE_S = 0.02  # between transactions: what the guest sleeps costs the host nothing
+HELD_PAUSE_S = 0.5  # between looks at what takes ten seconds: a look is a process, a sleep costs the host nothing
 # A tone to the loopback, on a branch that the storm does not touch, and an echo whose memory outlives a restart.
 GRAPH = """
 engine: {block_frames: 256}
@@ -85,13 +88,13 @@ def ask(method: str, **params: Any) -> Any:
         return connected.call(method, **params)
 
 
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+def until(condition: Callable[[], Any], seconds: float, what: str, pause_s: float = 0.05) -> Any:
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, (
             f"not within {seconds:g} s: {what}\n{run('journalctl', '-u', 'tonnetz', '-n', '30')}"
         )
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return found
 
 
@@ -216,6 +219,46 @@ def a_reload_takes_over_what_can_change_and_fails_with_a_mistake() -> None:
 
 
 @check
+def a_token_comes_with_the_service() -> None:
+    """As docs/service.md says: a credential of systemd's, which no other process can read."""
+    secret = "0123456789abcdef" * 4
+    file, more = Path("/etc/tonnetz/desk.token"), Path("/etc/systemd/system/tonnetz.service.d/token.conf")
+    file.touch(0o600)
+    file.write_text(f"{secret}\n")
+    more.parent.mkdir()
+    more.write_text(f"[Service]\nLoadCredential=tonnetz.desk:{file}\n")
+    token = "{name: desk, role: viewer, credential: tonnetz.desk}"
+    CONFIGURATION.write_text(GRAPH.replace("http: false", f"http: {{require_token: true, tokens: [{token}]}}"))
+    assert "is fine" in run(str(BIN / "tonnetzd"), "--check", "--config", str(CONFIGURATION))
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "tonnetz")
+    status, told = over_http(secret)
+    assert status == 200 and (told["caller"], told["role"]) == ("token:desk/tonnetz.desk", "viewer"), told
+    assert over_http(secret[:-1])[0] == over_http(None)[0] == 401
+    assert secret.encode() not in Path(f"/proc/{pid()}/environ").read_bytes()
+    assert secret not in "".join(path.read_text(errors="replace") for path in Path("/var/lib/tonnetz").glob("*.json"))
+    shutil.rmtree(more.parent)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "restart", "tonnetz", fails=True)
+    assert "There is no credential 'tonnetz.desk'" in journal("-n", "30")
+    assert show("ActiveState") == "failed", "what is wrong in a configuration no restart puts right"
+    CONFIGURATION.write_text(GRAPH)
+    run("systemctl", "reset-failed", "tonnetz")
+    run("systemctl", "restart", "tonnetz")
+    until(sounds, 20, "sound at the card")
+
+
+def over_http(token: str | None) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        request = urllib.request.Request("http://127.0.0.1:8420/api/system", headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@check
 def a_card_that_is_pulled_out_delays_nobody_and_is_taken_up_again() -> None:
     driver = Path("/sys/bus/platform/drivers/snd_aloop")
     (driver / "unbind").write_text("snd_aloop.0")
@@ -281,14 +324,25 @@ def an_audio_thread_that_stands_still_is_ended_by_the_watchdog() -> None:
     victim, restarts = pid(), int(show("NRestarts"))
     thread = next(int(task.name) for task in Path(f"/proc/{victim}/task").iterdir() if is_audio(task))
     began = time.monotonic()
-    with stopped(thread):
-        until(lambda: pid() not in (0, victim), 60, "another process")
+    with stopped(thread) as let_go_when_dead:
+        until(lambda: let_go_when_dead() or pid() not in (0, victim), 60, "another process", HELD_PAUSE_S)
     print(f"ended and begun anew {time.monotonic() - began:.1f} s of the guest after its audio thread stood still")
     said = journal("-n", "60")
     assert "The audio thread has stood still for" in said and "Watchdog timeout" in said, said
     until(lambda: show("ActiveState") == "active", 60, "active")
     until(sounds, 60, "sound at the card")
     assert int(show("NRestarts")) == restarts + 1
+
+
+@check
+def an_event_loop_that_stands_still_is_ended_too() -> None:
+    victim = pid()
+    began = time.monotonic()
+    with stopped(victim) as let_go_when_dead:
+        until(lambda: let_go_when_dead() or pid() not in (0, victim), 60, "another process", HELD_PAUSE_S)
+    print(f"ended and begun anew {time.monotonic() - began:.1f} s of the guest after its event loop stood still")
+    until(lambda: show("ActiveState") == "active", 60, "active")
+    until(sounds, 60, "sound at the card")
 
 
 def is_audio(task: Path) -> bool:
@@ -299,16 +353,22 @@ def is_audio(task: Path) -> bool:
 
 
 @contextlib.contextmanager
-def stopped(thread: int) -> Iterator[None]:
-    """Holds a single thread, as a debugger would."""
-    seize, interrupt, detach = 0x4206, 0x4207, 17  # <sys/ptrace.h>
+def stopped(thread: int) -> Iterator[Callable[[], None]]:
+    """Holds a single thread, as a debugger would; also in that a process is not gone before whoever holds a thread of it
+    has taken note of the thread's death, which is what the function given does."""
+    seize, interrupt, detach, wall = 0x4206, 0x4207, 17, 0x40000000  # <sys/ptrace.h>, <sys/wait.h>
     libc = ctypes.CDLL(None, use_errno=True)
     libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
     assert libc.ptrace(seize, thread, None, None) == 0, os.strerror(ctypes.get_errno())
     assert libc.ptrace(interrupt, thread, None, None) == 0, os.strerror(ctypes.get_errno())
-    os.waitpid(thread, 0x40000000)  # __WALL
+    os.waitpid(thread, wall)
+
+    def take_note() -> None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(thread, wall | os.WNOHANG)
+
     try:
-        yield
+        yield take_note
     finally:
         libc.ptrace(detach, thread, None, None)
 
@@ -398,7 +458,38 @@ def it_ends_with_a_fade_and_complete_files() -> None:
     assert np.abs(sound[:1000]).max() > 0.4 and np.abs(sound[-64:]).max() == 0
     assert np.abs(np.diff(sound[::2])).max() < 0.1, "it fades, and is not cut"
     assert path.stat().st_mode & 0o777 == 0o640 and path.group() == "audio"
-    assert not Path(SOCKET).exists()
+    assert "no daemon" in run(str(BIN / "tonnetz"), "--socket", SOCKET, "status", fails=True).lower()
+
+
+@check
+def a_user_has_one_of_their_own() -> None:
+    """On their session's bus, which starts it, beside the system's."""
+    home, runtime = Path("/home/ada"), Path("/run/user/1000")
+    Path("/etc/sysusers.d/ada.conf").write_text(f'u ada 1000 "Ada" {home} /bin/bash\nm ada audio\n')
+    run("systemd-sysusers", "ada.conf")
+    home.mkdir()
+    shutil.chown(home, "ada", "ada")
+    run("loginctl", "enable-linger", "ada")
+    until((runtime / "bus").exists, 60, "her session's bus")
+
+    def she(*words: str | Path, fails: bool = False) -> str:
+        environment = (f"HOME={home}", f"XDG_RUNTIME_DIR={runtime}")
+        return run("runuser", "-u", "ada", "--", "env", *environment, *map(str, words), fails=fails)
+
+    said = she(BIN / "tonnetzd", "install-units", "--user")
+    for line in said.partition("Next:")[2].splitlines()[1:]:
+        she(*line.replace("--now ", "").split())  # so that the bus has something to start
+    assert she("systemctl", "--user", "is-active", "tonnetz", fails=True).strip() == "inactive"
+    assert "api" in she("busctl", "--user", "--timeout=120", "call", NAME, ROOT, f"{NAME}.System", "Version")
+    assert she("systemctl", "--user", "is-active", "tonnetz", "tonnetz.socket").split() == ["active", "active"]
+    socket = runtime / "tonnetz" / "control.sock"
+    described = she(BIN / "tonnetz", "--json", "--socket", socket, "call", "system.describe")
+    assert json.loads(described)["role"] == "admin" and socket.stat().st_mode & 0o777 == 0o600
+    process = she("systemctl", "--user", "show", "-P", "MainPID", "tonnetz").strip()
+    assert run("ps", "-o", "user=", "-p", process).strip() == "ada"
+    she("systemctl", "--user", "reload", "tonnetz")
+    she("systemctl", "--user", "stop", "tonnetz.socket", "tonnetz")
+    assert she("systemctl", "--user", "show", "-P", "Result", "tonnetz").strip() == "success"
 
 
 @check

@@ -71,10 +71,6 @@ class Connection:
             raise
         return Connection(bus)
 
-    @property
-    def unique_name(self) -> str:
-        return str(self._bus.unique_name)
-
     async def own(self, name: str) -> None:
         """Take a name, so that calls to it come here. Raises NotConnected when somebody else has it, or may not."""
         try:
