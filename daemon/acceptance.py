@@ -42,15 +42,23 @@ def accept_edits(
     if base_revision > revision:
         message = f"The graph is at revision {revision}; there is no revision {base_revision} yet."
         raise Refusal("conflict", message, revision=revision)
-    between = history.describe_since(base_revision, catalogue)
-    moved = f"The graph went from revision {base_revision} to {revision} meanwhile"
     if strict:
-        message = f"{moved}. Look at the changes and try again."
-        raise Refusal("conflict", message, revision=revision, changes=between)
+        raise overtaken(base, base_revision, catalogue)
     try:
         if problems := shifted(edits, history.changes(base_revision)):
             raise refuse("conflict", problems)
         return apply_edits(graph, edits, catalogue, limits)
     except Refusal as refusal:
-        message = f"The edits no longer hold. {moved}. {refusal.message}"
-        raise Refusal("conflict", message, refusal.problems, revision=revision, changes=between) from refusal
+        raise overtaken(base, base_revision, catalogue, refusal) from refusal
+
+
+def overtaken(base: Base, since: int, catalogue: Catalogue, why: Refusal | None = None) -> Refusal:
+    """The conflict of edits that were thought out at an earlier revision, and what came between. `why` they do not hold
+    any more; None: whether they would was not looked at."""
+    moved = f"The graph went from revision {since} to {base.revision} meanwhile."
+    message = (
+        f"The edits no longer hold. {moved} {why.message}" if why else f"{moved} Look at the changes and try again."
+    )
+    between = base.history.describe_since(since, catalogue)
+    problems = why.problems if why else ()
+    return Refusal("conflict", message, problems, revision=base.revision, changes=between)

@@ -45,17 +45,15 @@ class Devices:
         """`cards`, and `devices` for a direction or for both, those too that nodes name and ALSA does not list."""
         answer = await self.alsa.devices()
         ids = {card["index"]: card["id"] for card in answer["cards"]}
-        uses = list(self._uses())
         devices = [device | {"listed": True, "used_by": []} for device in answer["devices"]]
         by_name = {same_device(device["name"], ids): device for device in devices}
-        for use in uses:
-            device = by_name.get(same_device(use.device, ids))
+        for use in self._uses():
+            name = same_device(use.device, ids)
+            device = by_name.get(name)
             if device is None:
                 device = {"name": use.device, "description": "", "directions": [], "card": card_of(use.device, ids)}
-                devices.append(
-                    by_name.setdefault(same_device(use.device, ids), device | {"listed": False, "used_by": []})
-                )
-                device = devices[-1]
+                device = by_name[name] = device | {"listed": False, "used_by": []}
+                devices.append(device)
             if use.direction not in device["directions"]:
                 device["directions"] = [*device["directions"], use.direction]
             device["used_by"].append(use.node_id)

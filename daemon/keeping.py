@@ -39,7 +39,7 @@ def entry_of(revision: int, worked: Worked, before: Graph) -> Entry:
         edits=tuple(request.edits),
         inverse=accepted.inverse,
         ids=accepted.ids,
-        changes=difference(before, accepted.graph, {*accepted.ids, *accepted.touched}),
+        changes=difference(before, accepted.graph, accepted.affected),
         options={} if request.fade_ms is None else {"fade_ms": request.fade_ms},
         time_ns=time.time_ns(),
         known=worked.prepared.known,

@@ -144,7 +144,7 @@ async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Even
     try:
         await _serve_at_doors(session, settings, told_to_stop)
     finally:  # also where a door can't be opened, as sound plays by then
-        await leave(session, settings)
+        await leave(session)
         await fade_out(session)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from .engine.core import CoreError, CoreNode
 from .engine.node_state import size_of, state_of
 from .engine.parts import Settings
-from .graph.config import flatten
 from .graph.model import Node
 from .graph.node_state import NodeState
 from .problems import Refusal, suggestion
@@ -46,7 +45,7 @@ class States:
         async with self._one_at_a_time:
             node = self._node(node_id)
             part = session.stage.part(node_id)
-            settings = Settings(*flatten(session.catalogue[node.type], node.config), node.config)
+            settings = Settings.of(session.catalogue[node.type], node.config)
             faults = part.core.faults
             copy = await asyncio.to_thread(session.stage.core_node, part.plan_node, settings)  # large ones take time
             size = size_of(copy)
@@ -84,7 +83,8 @@ class States:
         self._session.hear_engine()  # with no audio thread running it is done already
         patience_s = PATIENCE_S + size / SLOWEST
         try:
-            return await asyncio.wait_for(asyncio.shield(copied), patience_s)
+            async with asyncio.timeout(patience_s):  # wait_for of Python 3.11 forgets that it is to end, at times
+                return await asyncio.shield(copied)
         except TimeoutError:
             message = f"The state of {node_id} was not copied within {patience_s:.0f} s; see runtime.status."
             raise Refusal("timeout", message) from None

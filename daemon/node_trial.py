@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 from .credentials import with_credentials
 from .endpoints.trial import Trial
 from .graph.config import complete
 from .graph.spec import NodeSpec
 from .node_catalogue import OutsideType, checked, trial_of
-from .problems import Problem, Refusal
+from .problems import Refusal, refuse_config
 
 PATIENCE_S = 12.0  # above the worker's own patience with a sound card, of which one may have to be waited for first
 
@@ -29,26 +26,18 @@ async def try_node(spec: NodeSpec, outside: OutsideType | None, given: Any, tria
     if not problems and outside is not None:
         problems = checked(outside, config, trial.media)
     if problems:
-        told |= _wrong(problems)
+        refusal = refuse_config(problems)
+        told |= {"reason": refusal.name, "message": refusal.message, "problems": refusal.data["problems"]}
     elif (attempt := trial_of(outside)) is None:
         told |= {"ok": True, "message": f"{spec.type} can be made so. It needs nothing from outside."}
     else:
         try:
-            found = await asyncio.wait_for(attempt(with_credentials(spec, config), trial), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                found = await attempt(with_credentials(spec, config), trial)
             told |= {"ok": True, "message": "It works.", "found": found}
-        except Refusal as refusal:
-            told |= {"reason": refusal.name, "message": refusal.message}
+        except Refusal as refused:
+            told |= {"reason": refused.name, "message": refused.message}
         except TimeoutError:
             message = f"It did not answer within {PATIENCE_S:g} s. Look at the disk, network folder or server it is on."
             told |= {"reason": "timeout", "message": message}
     return told | {"duration_ms": round(1000 * (time.monotonic() - began), 1)}
-
-
-def _wrong(problems: Sequence[Problem]) -> dict[str, Any]:
-    only_forbidden = all(problem.kind == "forbidden" for problem in problems)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return {
-        "reason": "forbidden" if only_forbidden else "invalid_config",
-        "message": f"{problems[0].where}: {problems[0].message}{more}",
-        "problems": [msgspec.to_builtins(problem) for problem in problems],
-    }

@@ -11,7 +11,7 @@ from typing import Any
 from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .node_catalogue import load_catalogue
-from .preparation import Request, work_out
+from .preparation import Request, submit, work_out
 from .session import Session
 from .storage.replaying import recorded_run
 
@@ -89,7 +89,7 @@ async def _replay(
             await _play(session, frame if entry.known is None else entry.known, progress)
             request = Request(edits=entry.edits, caller=CALLER, fade_ms=entry.options.get("fade_ms"))
             worked = work_out(session, request, session.standing)
-            session.submit(worked, frame)
+            submit(session, worked, frame)
             session.enter(worked, frame)
         await _play(session, end, progress)
         return {"run": run.number, "transactions": len(run.entries), **await _ended(session)}

@@ -1,4 +1,4 @@
-"""From what somebody asks to a change that is ready to be handed to the engine; nothing is changed on the way.
+"""From what somebody asks to a change that is handed to the engine; until then nothing is changed.
 
 A transaction is worked out on a `Standing`: the present one, or the one that changes under way will have led to.
 """
@@ -20,14 +20,14 @@ from .engine.parts import Order, Part, Settings
 from .engine.scene import Prepared, Scene
 from .entry import Kind
 from .graph.alignment import COMPENSATION, align
-from .graph.config import flatten
 from .graph.edits import AddNode, AnyEdit
 from .graph.model import Graph
 from .graph.plan import Plan, PlanNode, make_plan, pacer
 from .graph.ports import resolve_channels
 from .graph.transaction import Accepted
+from .history import History
 from .node_catalogue import checked
-from .problems import Problem, Refusal, refuse
+from .problems import Problem, Refusal, refuse, refuse_config
 
 if TYPE_CHECKING:
     from .session import Session
@@ -57,6 +57,10 @@ class Standing:
     revision: int
     generations: Mapping[str, int]  # per node id, how often it was made anew
     scene: Scene
+
+    def base(self, history: History) -> Base:
+        """What edits are applied to."""
+        return Base(self.graph, self.revision, history)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +104,28 @@ def work_out(session: Session, request: Request, standing: Standing, spare: Sequ
         except Unfit as unfit:
             raise _unfit(draft, unfit) from None
         except CoreError as error:
-            message = f"The engine could not take the change: {error}. Nothing was changed; try again."
-            raise Refusal("unavailable", message) from error
+            raise _not_taken(error) from error
+
+
+def submit(session: Session, worked: Worked, due: int = 0) -> None:
+    """Hands a change to the engine; where it can't take it, it is dropped, and that is a Refusal."""
+    try:
+        session.stage.submit(worked.prepared, due)
+    except CoreError as error:
+        session.stage.close(worked.prepared.made)
+        raise _not_taken(error) from error
+
+
+def tried(session: Session, request: Request, standing: Standing) -> Draft:
+    """The transaction as far as it can be judged without making it; raises a Refusal with all that is wrong."""
+    draft = draft_of(session, request, standing)
+    if draft.order.states:  # whether they fit shows when they are put into nodes
+        session.stage.close(work_out(session, request, standing).prepared.made)
+    return draft
+
+
+def _not_taken(error: CoreError) -> Refusal:
+    return Refusal("unavailable", f"The engine could not take the change: {error}. Nothing was changed; try again.")
 
 
 def _drains(session: Session, accepted: Accepted, standing: Standing) -> dict[str, Settings]:
@@ -113,7 +137,7 @@ def _drains(session: Session, accepted: Accepted, standing: Standing) -> dict[st
         spec = session.catalogue[node.type]
         holds = spec.category == "processor" or (spec.category == "source" and node.type in session.outside_types)
         if strategy == "drain" and holds:
-            drains[name] = Settings(*flatten(spec, node.config), node.config)
+            drains[name] = Settings.of(spec, node.config)
     return drains
 
 
@@ -127,9 +151,8 @@ def aligned(session: Session, base: Plan, graph: Graph, previous: Plan) -> Plan:
     """The plan of a graph with what compensates for latency, if that is wanted and needed."""
     if base is previous.base:
         return previous
-    return align(
-        base, lambda node: session.latencies.of(node, graph.nodes[node.id].config), previous, session.compensates
-    )
+    late = session.latencies.late(base, previous.base, lambda node: graph.nodes[node.id].config)
+    return align(base, late, previous, session.compensates)
 
 
 def compensations(plan: Plan, parts: Collection[PlanNode]) -> dict[PlanNode, Settings]:
@@ -137,8 +160,7 @@ def compensations(plan: Plan, parts: Collection[PlanNode]) -> dict[PlanNode, Set
     found = {}
     for node in plan.nodes.values() if plan is not plan.base else ():
         if node.spec is COMPENSATION and node not in parts:
-            config = dict(node.structure)
-            found[node] = Settings(*flatten(node.spec, config), config)
+            found[node] = Settings.of(node.spec, dict(node.structure))
     return found
 
 
@@ -152,7 +174,7 @@ def draft_of(session: Session, request: Request, standing: Standing) -> Draft:
 
 def accept(session: Session, request: Request, standing: Standing) -> Accepted:
     """What the edits make of the graph. Only what would meet around bypassed nodes is not looked at yet."""
-    base = Base(standing.graph, standing.revision, session.history)
+    base = standing.base(session.history)
     accepted = accept_edits(
         request.edits, base, request.base_revision, request.strict, session.catalogue, session.limits
     )
@@ -162,20 +184,20 @@ def accept(session: Session, request: Request, standing: Standing) -> Accepted:
 
 def _check_outside(session: Session, accepted: Accepted, standing: Standing) -> None:
     """Asks the outside of each node whose configuration is new whether it could work by it, before it is made."""
-    problems: list[Problem] = []
+    found: list[tuple[str, Problem]] = []
     for node_id in accepted.touched:
         old, new = standing.graph.nodes.get(node_id), accepted.graph.nodes[node_id]
         outside = session.outside_types.get(new.type)
         if outside is None or (old is not None and old.config is new.config):
             continue
-        place = max(index for index, name in enumerate(accepted.ids) if name == node_id)
-        problems += (
-            msgspec.structs.replace(problem, where=f"edits[{place}].{problem.where}")
-            for problem in checked(outside, new.config, session.media)
-        )
-    if problems:
-        only_forbidden = all(problem.kind == "forbidden" for problem in problems)
-        raise refuse("forbidden" if only_forbidden else "invalid_config", problems)
+        found += ((node_id, problem) for problem in checked(outside, new.config, session.media))
+    if found:
+        last = {name: index for index, name in enumerate(accepted.ids)}  # the edit that says how it is now
+        problems = [
+            msgspec.structs.replace(problem, where=f"edits[{last[node_id]}].{problem.where}")
+            for node_id, problem in found
+        ]
+        raise refuse_config(problems)
 
 
 def _next_generations(session: Session, accepted: Accepted, standing: Standing) -> Mapping[str, int]:
@@ -206,7 +228,7 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
     for node_id in touched:
         node, old = graph.nodes[node_id], standing.graph.nodes.get(node_id)
         if old is None or old.config is not node.config or plan.nodes[node_id] not in standing.scene.parts:
-            settings[plan.nodes[node_id]] = Settings(*flatten(session.catalogue[node.type], node.config), node.config)
+            settings[plan.nodes[node_id]] = Settings.of(session.catalogue[node.type], node.config)
     settings.update(compensations(plan, standing.scene.parts))
     fade_frames = session.frames(DEFAULT_FADE_MS if request.fade_ms is None else request.fade_ms)
     order = Order(
@@ -217,6 +239,7 @@ def _planned(session: Session, draft: Draft, anew: frozenset[str]) -> Draft:
         drains=_drains(session, accepted, standing),
         states={name: restored.state for name, restored in accepted.states.items()},
         fresh=frozenset(edit.id for edit in request.edits if isinstance(edit, AddNode) and edit.id is not None),
-        pacer=pacer(graph, plan, session.pacing),
+        # Looked for among all nodes, where these are other ones.
+        pacer=standing.scene.pacer if base.nodes is before.base.nodes else pacer(graph, plan, session.pacing),
     )
     return replace(draft, plan=plan, order=order)

@@ -79,6 +79,12 @@ def refuse(name: str, problems: Sequence[Problem]) -> Refusal:
     return Refusal(name, f"{place}{first.message}{more}", problems)
 
 
+def refuse_config(problems: Sequence[Problem]) -> Refusal:
+    """Of a configuration that can't be used: forbidden, where it is all right but for what it may not reach."""
+    only_forbidden = all(problem.kind == "forbidden" for problem in problems)
+    return refuse("forbidden" if only_forbidden else "invalid_config", problems)
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` where a known word is near, else the known words when they are few, else nothing."""
     import difflib  # 3 ms, and most commands never misspell anything

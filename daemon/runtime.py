@@ -10,7 +10,7 @@ from .engine.core import CoreError, EngineEvent
 from .engine.news import trouble_told_by
 from .incidents import Incidents
 from .memory_lock import memory_locked
-from .probing.decibels import decibels
+from .probing.levels import Selection
 from .problems import Refusal
 
 if TYPE_CHECKING:
@@ -212,9 +212,4 @@ class Runtime:
         if self._ear is None:
             self._ear = self._session.probing.levels.listen()
         reading = self._ear.read(node_ids)
-        wanted = reading.layout.nodes if node_ids is None else node_ids
-        return {
-            node_id: {"peak_db": decibels(peaks, 20), "rms_db": decibels(squares, 10)}
-            for node_id in wanted
-            for peaks, squares in [reading.of(node_id)]
-        }
+        return Selection(reading.layout, reading.layout.nodes if node_ids is None else node_ids).in_decibels(reading)

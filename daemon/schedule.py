@@ -32,10 +32,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .acceptance import overtaken
 from .caller import Caller
 from .engine.parts import Part
 from .keeping import Pending
-from .preparation import Request, Standing, Worked, accept, draft_of, work_out
+from .preparation import Request, Standing, Worked, accept, submit, tried, work_out
 from .problems import Problem, Refusal, refuse, suggestion
 from .receipt import Receipt
 from .rfc3339 import nanoseconds
@@ -116,9 +117,7 @@ class Schedule:
         """Raises a Refusal if it holds neither on the present graph nor on the one to be expected."""
         session = self._session
         try:
-            draft = draft_of(session, timed.request, session.standing)
-            if draft.order.states:  # whether they fit shows when they are put into nodes
-                session.stage.close(work_out(session, timed.request, session.standing).prepared.made)
+            tried(session, timed.request, session.standing)
         except Refusal:
             expected = self._expected(timed)
             if expected.graph is session.graph:
@@ -270,7 +269,7 @@ class Schedule:
             session.keeping.check()
             worked = work_out(session, timed.request, before, timed.spare)
             timed.spare = ()
-            session.submit(worked, due)
+            submit(session, worked, due)
         except Refusal as refusal:
             if not self._handed:  # else it may hold yet, if one before it does not come to pass
                 self._end(timed, self._conflict(timed, refusal))
@@ -290,10 +289,7 @@ class Schedule:
         session = self._session
         if refusal.name in ("conflict", "unavailable") or session.revision == timed.since:
             return refusal
-        moved = f"The graph went from revision {timed.since} to {session.revision} meanwhile"
-        message = f"The edits no longer hold. {moved}. {refusal.message}"
-        changes = session.history.describe_since(timed.since, session.catalogue)
-        return Refusal("conflict", message, refusal.problems, revision=session.revision, changes=changes)
+        return overtaken(session.standing.base(session.history), timed.since, session.catalogue, refusal)
 
     def _call_back(self) -> None:
         """Takes back what waits in the engine, the last first. What is too near to be taken back counts as done."""

@@ -31,7 +31,6 @@ from .entry import Kind
 from .event_names import EventName
 from .events import Hub
 from .graph.changes import changes
-from .graph.config import flatten
 from .graph.document import edits_between, parse_document
 from .graph.edits import AddNode, AnyEdit, Connect
 from .graph.model import Graph
@@ -44,7 +43,18 @@ from .keeping import Keeping, Pending, entry_of
 from .node_catalogue import load_catalogue
 from .node_states import States
 from .node_trial import try_node
-from .preparation import DEFAULT_FADE_MS, Draft, Request, Standing, Worked, aligned, compensations, draft_of, work_out
+from .preparation import (
+    DEFAULT_FADE_MS,
+    Draft,
+    Request,
+    Standing,
+    Worked,
+    aligned,
+    compensations,
+    submit,
+    tried,
+    work_out,
+)
 from .presence import Presence
 from .probing.probing import Probing
 from .problems import Refusal
@@ -174,9 +184,7 @@ class Session:
             of=of,
         )
         if dry_run:
-            draft = draft_of(self, request, self.standing)
-            if draft.order.states:  # whether they fit shows when they are put into nodes
-                self.stage.close(work_out(self, request, self.standing).prepared.made)
+            draft = tried(self, request, self.standing)
             frame = self.engine.frame if at is None else self.schedule.foreseen(at)
             return self.receipt(self.revision, frame, draft, {})
         if idempotency_key is not None:
@@ -190,7 +198,7 @@ class Session:
             return await self.schedule.add(request, at)
         with self.schedule.aside():
             worked = work_out(self, request, self.standing)
-            self.submit(worked)
+            submit(self, worked)
             pending = self.enter(worked)
         revision = self.revision
         self.hear_engine()  # with no audio thread running it is adopted already
@@ -201,15 +209,6 @@ class Session:
     @property
     def standing(self) -> Standing:
         return Standing(self.graph, self.revision, self._generations, self.stage.scene)
-
-    def submit(self, worked: Worked, due: int = 0) -> None:
-        """Hands a change to the engine; where it can't take it, it is dropped, and that is a Refusal."""
-        try:
-            self.stage.submit(worked.prepared, due)
-        except CoreError as error:
-            self.stage.close(worked.prepared.made)
-            message = f"The engine could not take the change: {error}. Nothing was changed; try again."
-            raise Refusal("unavailable", message) from error
 
     def enter(self, worked: Worked, due: int = 0) -> Pending:
         """From now on the graph is the one that a submitted change leads to, and it is to be stored."""
@@ -240,7 +239,7 @@ class Session:
         with self.schedule.aside():
             edits = edits_between(self.graph, graph, self.catalogue)
             worked = work_out(self, Request(edits=edits, caller=STORAGE), self.standing)
-            self.submit(worked)
+            submit(self, worked)
             self._go_on_from(worked)
         self.hear_engine()
 
@@ -293,7 +292,7 @@ class Session:
     def _publish(self, before: Graph, draft: Draft, revision: int, frame: int) -> None:
         request, accepted = draft.request, draft.accepted
         about = {"revision": revision, "author": request.caller.name, "origin": request.caller.origin}
-        for name, params in changes(before, accepted.graph, self.catalogue, accepted.renewed):
+        for name, params in changes(before, accepted.graph, self.catalogue, accepted.renewed, accepted.affected):
             self.events.publish(cast("EventName", name), {**about, **params})
         self.events.publish("transaction_applied", {**about, "frame": frame, "label": request.label})
 
@@ -355,10 +354,9 @@ class Session:
         base, _ = make_plan(self.graph, self.catalogue, channels, generations, self.stage.plan.base)
         plan = aligned(self, base, self.graph, self.stage.plan)
         settings = {
-            node: Settings(*flatten(node.spec, config), config)
+            node: Settings.of(node.spec, {**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})})
             for node in base.nodes.values()
             if node not in self.stage.parts
-            for config in ({**self.graph.nodes[node.id].config, **carried.places.get(node.id, {})},)
         }
         settings.update(compensations(plan, self.stage.parts))
         order = Order(settings, fade_frames, 0, states=carried.states, pacer=pacer(self.graph, plan, self.pacing))

@@ -26,21 +26,19 @@ CONFIGURATION = Caller("configuration", "admin", "startup")
 
 async def begin(session: Session, settings: Settings) -> None:
     """Gives the session its graph, and a store if the configuration wants one. Raises StorageUnusable, Refusal."""
-    restored = Restored()
-    if settings.storage:
-        retention = Retention(settings.storage.history_transactions, settings.storage.history_mb << 20)
-        folder = Path(storage_folder(settings.storage))
-        store = Store(folder, settings.storage.durability, retention, session.catalogue)
-        restored = await store.open(Run(__version__, session.engine.sample_rate, session.engine.block_frames))
-        session.keeping.use(store)
-        store.on_news = lambda level, message: publish(session, level, message)
+    if not settings.storage:
+        await load_configured(session, settings)
+        return
+    retention = Retention(settings.storage.history_transactions, settings.storage.history_mb << 20)
+    folder = Path(storage_folder(settings.storage))
+    store = Store(folder, settings.storage.durability, retention, session.catalogue)
+    restored = await store.open(Run(__version__, session.engine.sample_rate, session.engine.block_frames))
+    session.keeping.use(store)
+    store.on_news = lambda level, message: publish(session, level, message)
     if restored.graph is None:
         await load_configured(session, settings)
     else:
-        carried = NOTHING
-        if settings.storage:
-            folder = Path(storage_folder(settings.storage))
-            carried = read(folder, restored.revision, session.engine.sample_rate)
+        carried = read(folder, restored.revision, session.engine.sample_rate)
         resume(session, restored, restored.graph, carried)
 
 
@@ -54,10 +52,11 @@ def publish(session: Session, level: str, message: str) -> None:
     session.events.publish("log", {"level": level, "message": message, "frame": session.engine.frame})
 
 
-async def leave(session: Session, settings: Settings) -> None:
+async def leave(session: Session) -> None:
     """Keeps for the next run what the nodes have in them, if anything is stored and something plays."""
-    if settings.storage and session.keeping.store is not None and session.runtime.state == "running":
-        write(Path(storage_folder(settings.storage)), await take(session))
+    store = session.keeping.store
+    if store is not None and session.runtime.state == "running":
+        write(store.folder, await take(session))
 
 
 def resume(session: Session, restored: Restored, stored: Graph, carried: Carried = NOTHING) -> None:

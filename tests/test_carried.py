@@ -63,7 +63,7 @@ async def test_delay_lines_and_places_in_files_go_on(tmp_path: Path, settings: S
     first = await run(tmp_path, "first", settings, 48_000)
     session_state = first.runtime
     session_state.state = "running"  # stepped or not, it played until now
-    await leave(first, settings)
+    await leave(first)
     session_state.state = "paused"
     await first.close()
     assert (tmp_path / "state" / FILE).exists()
@@ -111,7 +111,7 @@ async def test_envelopes_go_on(tmp_path: Path) -> None:
     squeezed = await envelope(fresh)
     assert squeezed != empty
     fresh.runtime.state = "running"  # stepped or not, it played until now
-    await leave(fresh, settings)
+    await leave(fresh)
     fresh.runtime.state = "paused"
     await fresh.close()
     second = session_in(tmp_path, "second")

@@ -134,6 +134,27 @@ async def test_states_are_taken_while_an_audio_thread_runs(tmp_path: Path) -> No
         assert line.shape[1] == min(taken.frame, 96000)
 
 
+async def test_whoever_is_told_to_stop_waiting_does_even_as_the_state_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an end that gives all states two seconds waits for thousands of them, a block each."""
+    copied: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    begun = asyncio.Event()
+
+    def copy_state(*_: Any) -> asyncio.Future[int]:
+        begun.set()
+        return copied
+
+    async with studio(tmp_path, scene("delay", MEMORABLE["delay"])) as made:
+        monkeypatch.setattr(made.session.stage, "copy_state", copy_state)
+        asked = asyncio.create_task(made.session.states.get("it"))
+        await begun.wait()
+        copied.set_result(0)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+
+
 async def refusal(asked: Awaitable[Any]) -> Refusal:
     with pytest.raises(Refusal) as caught:
         await asked

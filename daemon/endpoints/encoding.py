@@ -13,19 +13,21 @@ import errno
 import os
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import Any
 
 import av
 import msgspec
 import numpy as np
 from av.audio.stream import AudioStream
+from av.container import OutputContainer
 
 from .endpoint import Samples
 from .rate_converter import RateConverter, packed_frame
 from .sound_file import CannotEncode, PcmSubtype, RawFile, to_codes, write_all
 
 # Where the speakers stand, as FLAC, Opus and AAC want to know it for so many channels.
-_LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1")
-_LOUDEST = 16.0  # 24 dB above full scale; encoders refuse what is beyond all measure, or no number
+LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1")
+_LOUDEST = 16.0  # 24 dB above full scale
 _MP3_RATES = (48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 
 
@@ -85,24 +87,20 @@ class EncodedFile:
         self._rate = nearest_rate(encoding, sample_rate)
         self._converter = RateConverter(channels, sample_rate, self._rate)
         self._encoded = 0  # frames at the encoder's rate
-        self._layout = _LAYOUTS[channels - 1] if channels <= min(encoding.most_channels, len(_LAYOUTS)) else ""
+        self._layout = LAYOUTS[channels - 1] if channels <= min(encoding.most_channels, len(LAYOUTS)) else ""
         if not self._layout:
             raise CannotEncode(
                 f"{encoding.codec} takes at most {encoding.most_channels} channels, this recorder has {channels}. "
                 "Choose format wav, or fewer channels."
             )
-        options = {"flush_packets": "1", **encoding.options}
-        if encoding.container == "mp4":
-            options["movie_timescale"] = str(self._rate)  # so that the end is told to the frame
-        self._container = av.open(self._sink, mode="w", format=encoding.container, container_options=options)
-        stream = self._container.add_stream(encoding.codec, rate=self._rate)
-        assert isinstance(stream, AudioStream)
-        self._stream = stream
-        stream.codec_context.layout = self._layout
-        stream.codec_context.format = "s16" if self._lossless and subtype == "pcm_16" else encoding.sample_format
+        # So that the end is told to the frame.
+        options = {"movie_timescale": str(self._rate)} if encoding.container == "mp4" else {}
+        self._container, self._stream = open_stream(self._sink, encoding, self._rate, self._layout, options)
+        if self._lossless and subtype == "pcm_16":
+            self._stream.codec_context.format = "s16"
         if not self._lossless:
             wanted = kbps or encoding.kbps_per_channel * channels
-            stream.codec_context.bit_rate = 1000 * min(wanted, encoding.highest_kbps or wanted)
+            self._stream.codec_context.bit_rate = 1000 * min(wanted, encoding.highest_kbps or wanted)
         try:
             self._container.start_encoding()
         except av.error.FFmpegError as error:
@@ -153,8 +151,7 @@ class EncodedFile:
 
     def _frame(self, block: Samples) -> av.AudioFrame:
         if not self._lossless:
-            sane = np.nan_to_num(np.clip(block, -_LOUDEST, _LOUDEST), nan=0.0)
-            return packed_frame(sane, self._rate, self._encoded, self._layout)
+            return packed_frame(bounded(block), self._rate, self._encoded, self._layout)
         codes, clipped = to_codes(block, self._subtype)
         self.clipped += clipped
         interleaved = np.ascontiguousarray(codes.T).reshape(1, -1)
@@ -166,6 +163,24 @@ class EncodedFile:
         frame.time_base = Fraction(1, self._rate)
         frame.pts = self._encoded
         return frame
+
+
+def open_stream(
+    sink: Any, encoding: Encoding, rate: int, layout: str, options: Mapping[str, str]
+) -> tuple[OutputContainer, AudioStream]:
+    """What FFmpeg writes into `sink`, as soon as it can; `options` beside those of the encoding."""
+    options = {"flush_packets": "1", **encoding.options, **options}
+    container = av.open(sink, mode="w", format=encoding.container, container_options=options)
+    stream = container.add_stream(encoding.codec, rate=rate)
+    assert isinstance(stream, AudioStream)
+    stream.codec_context.layout = layout
+    stream.codec_context.format = encoding.sample_format
+    return container, stream
+
+
+def bounded(block: Samples) -> Samples:
+    """Encoders refuse what is beyond all measure, or no number."""
+    return np.nan_to_num(np.clip(block, -_LOUDEST, _LOUDEST), nan=0.0)
 
 
 def nearest_rate(encoding: Encoding, sample_rate: int) -> int:

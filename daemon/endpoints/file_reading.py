@@ -44,9 +44,8 @@ class FileReading(ThreadedEndpoint):
     def __init__(self, node_id: str, settings: ReadingSettings, surroundings: Surroundings) -> None:
         self._rate = surroundings.sample_rate
         self._piece = round(PIECE_S * self._rate)
-        self._ready = self._frames_ready(settings, surroundings)
         self._quiet = max(round(QUIET_S * self._rate), 4 * surroundings.block_frames)
-        super().__init__(node_id, surroundings, self._ready)
+        super().__init__(node_id, surroundings, settings.buffer_ms)
         self._settings = settings
         self._next_s = settings.first_s  # what is decoded next
         self._playhead = Playhead(self._rate, self._next_s)
@@ -59,10 +58,6 @@ class FileReading(ThreadedEndpoint):
         """Loop and ends change while it plays, for all that is not in the ring yet."""
         self._settings = msgspec.convert(config, ReadingSettings)
         self.ring.wake()  # it may be another buffer
-
-    def _frames_ready(self, settings: ReadingSettings, surroundings: Surroundings) -> int:
-        """What is kept in the ring."""
-        return max(round(settings.buffer_ms / 1000 * self._rate), 8 * surroundings.block_frames)
 
     def drain(self) -> None:
         self._draining = True
@@ -188,7 +183,8 @@ class FileReading(ThreadedEndpoint):
             if self._draining and block.shape[1] - done >= fade:
                 self._write_last(block[:, done : done + fade])
                 return
-            room = self._room(self._ready) or self._room(self._ready, round(REFILL * self._ready), WAIT_MS)
+            ready = self.buffer_frames
+            room = self._room(ready) or self._room(ready, round(REFILL * ready), WAIT_MS)
             done += self.ring.write(block[:, done : done + room])
 
     def _write_last(self, block: Samples) -> None:
@@ -208,17 +204,11 @@ class FileReading(ThreadedEndpoint):
 
     def _room(self, level: int, wanted: int = 0, timeout_ms: int = 0) -> int:
         """How many frames fit below `level`, once `wanted` do or the time is up."""
-        self._follow_settings()
-        level = min(level, self._ready)
+        self.resize_buffer(self._settings.buffer_ms, writes=True)
+        level = min(level, self.buffer_frames)
         wanted = min(wanted, level)
         beyond = self.ring.capacity - level
         return max(0, self.ring.wait_space(beyond + wanted, timeout_ms) - beyond)
-
-    def _follow_settings(self) -> None:
-        """Another size of the buffer: what is in the ring is played from there, what comes goes into the new one."""
-        ready = self._frames_ready(self._settings, self.surroundings)
-        if ready != self._ready and self.ring.resize(ready, writes=True):
-            self._ready = ready
 
 
 class ChannelMix:

@@ -60,8 +60,7 @@ class FileRecording(ThreadedEndpoint):
     def __init__(self, node_id: str, settings: RecordingSettings, surroundings: Surroundings) -> None:
         self._rate = surroundings.sample_rate
         self._piece = round(PIECE_S * self._rate)
-        self._buffer = self._buffer_frames(settings, surroundings)
-        super().__init__(node_id, surroundings, self._buffer)
+        super().__init__(node_id, surroundings, settings.buffer_ms)
         self._settings = settings
         self._changes: deque[tuple[int, RecordingSettings]] = deque()  # to come: from which frame of the ring on
         self._names = RecordingPath(settings.path, settings.format, surroundings.media)
@@ -77,9 +76,6 @@ class FileRecording(ThreadedEndpoint):
     def configure(self, config: Mapping[str, Any]) -> None:
         """Holds for all that comes into the ring from now on."""
         self._changes.append((self.ring.written, msgspec.convert(config, RecordingSettings)))
-
-    def _buffer_frames(self, settings: RecordingSettings, surroundings: Surroundings) -> int:
-        return max(round(settings.buffer_ms / 1000 * self._rate), 8 * surroundings.block_frames)
 
     def drain(self) -> None:
         self.close()
@@ -177,15 +173,9 @@ class FileRecording(ThreadedEndpoint):
             return self.ring.capacity
         return max(0, max(1, round(self._settings.segment_s * self._rate)) - file.frames)
 
-    def _follow_buffer(self) -> None:
-        """Another size of the ring, as soon as it is asked for: what is in it is read to the end first."""
-        newest = self._changes[-1][1] if self._changes else self._settings
-        wanted = self._buffer_frames(newest, self.surroundings)
-        if wanted != self._buffer and self.ring.resize(wanted, writes=False):
-            self._buffer = wanted
-
     def _take_up_changes(self) -> None:
-        self._follow_buffer()
+        newest = self._changes[-1][1] if self._changes else self._settings
+        self.resize_buffer(newest.buffer_ms, writes=False)  # as soon as it is asked for
         while self._changes and self._changes[0][0] <= self.ring.taken:
             _, new = self._changes.popleft()
             old, self._settings = self._settings, new

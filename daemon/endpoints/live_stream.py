@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from typing import Literal, Protocol
 
-import av
 import numpy as np
-from av.audio.stream import AudioStream
 
-from .encoding import ENCODINGS, Encoding, nearest_rate
+from .encoding import ENCODINGS, LAYOUTS, Encoding, bounded, nearest_rate, open_stream
 from .endpoint import Samples
 from .rate_converter import RateConverter, packed_frame
 from .sound_file import to_codes
 
 StreamFormat = Literal["wav", "mp3", "ogg"]
-_LOUDEST = 16.0  # 24 dB above full scale; encoders refuse what is beyond all measure, or no number
 _ENDLESS = 0xFFFFFFFF  # the length of what has none, as players of WAV streams understand it
-# A page of Ogg every fifth of a second, not every second; no header at the beginning of an MP3 that tells its length.
-_OPTIONS: Mapping[str, dict[str, str]] = {"mp3": {"write_xing": "0"}, "ogg": {"page_duration": "200000"}}
 
 
 class LiveStream(Protocol):
@@ -34,8 +28,9 @@ def live_stream(format: StreamFormat, sample_rate: int, channels: int) -> LiveSt
     """MP3 and Ogg (Opus) take two channels: of more, the first two."""
     if format == "wav":
         return WavStream(sample_rate, channels)
-    encoding = ENCODINGS["mp3", ".mp3"] if format == "mp3" else ENCODINGS["opus", ".ogg"]
-    return EncodedStream(encoding, sample_rate, channels, _OPTIONS[format])
+    if format == "mp3":  # without a header that tells its length
+        return EncodedStream(ENCODINGS["mp3", ".mp3"], sample_rate, channels, {"write_xing": "0"})
+    return EncodedStream(ENCODINGS["opus", ".ogg"], sample_rate, channels, {})
 
 
 class WavStream:
@@ -58,23 +53,16 @@ class EncodedStream:
 
     def __init__(self, encoding: Encoding, sample_rate: int, channels: int, options: dict[str, str]) -> None:
         self._channels = min(channels, 2)
-        self._layout = "mono" if self._channels == 1 else "stereo"
+        self._layout = LAYOUTS[self._channels - 1]
         self._rate = nearest_rate(encoding, sample_rate)
         self._converter = RateConverter(self._channels, sample_rate, self._rate)
         self._encoded = 0
         self._out = _Out()
-        options = {"flush_packets": "1", **options}
-        self._container = av.open(self._out, mode="w", format=encoding.container, container_options=options)
-        stream = self._container.add_stream(encoding.codec, rate=self._rate)
-        assert isinstance(stream, AudioStream)
-        stream.codec_context.layout = self._layout
-        stream.codec_context.format = encoding.sample_format
-        stream.codec_context.bit_rate = 1000 * encoding.kbps_per_channel * self._channels
-        self._stream = stream
+        self._container, self._stream = open_stream(self._out, encoding, self._rate, self._layout, options)
+        self._stream.codec_context.bit_rate = 1000 * encoding.kbps_per_channel * self._channels
 
     def push(self, block: Samples) -> bytes:
-        sane = np.nan_to_num(np.clip(block[: self._channels], -_LOUDEST, _LOUDEST), nan=0.0)
-        converted = self._converter.push(sane)
+        converted = self._converter.push(bounded(block[: self._channels]))
         if converted.shape[1]:
             frame = packed_frame(converted, self._rate, self._encoded, self._layout)
             self._encoded += converted.shape[1]

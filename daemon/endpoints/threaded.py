@@ -21,10 +21,11 @@ class ThreadedEndpoint:
     wait for its ring is over: `close` ends that.
     """
 
-    def __init__(self, node_id: str, surroundings: Surroundings, ring_frames: int) -> None:
+    def __init__(self, node_id: str, surroundings: Surroundings, buffer_ms: float) -> None:
         self.node_id = node_id
         self.surroundings = surroundings
-        self.ring: Ring = surroundings.make_ring(surroundings.channels, ring_frames)
+        self.buffer_frames = self._frames_of(buffer_ms)
+        self.ring: Ring = surroundings.make_ring(surroundings.channels, self.buffer_frames)
         self.ending = threading.Event()
         self._thread = threading.Thread(target=self._live, name=f"endpoint {node_id}")
         self._told: tuple[StateName, str] = ("starting", "")
@@ -44,6 +45,18 @@ class ThreadedEndpoint:
 
     def start(self) -> None:
         self._thread.start()
+
+    def resize_buffer(self, buffer_ms: float, *, writes: bool) -> None:
+        """Another size of the ring, if it is another. What is in it is read to the end first. `writes`: whether the
+        endpoint is the side that does."""
+        wanted = self._frames_of(buffer_ms)
+        if wanted != self.buffer_frames and self.ring.resize(wanted, writes=writes):
+            self.buffer_frames = wanted
+
+    def _frames_of(self, buffer_ms: float) -> int:
+        """At least eight blocks, whatever is asked for: the thread has to have time to wake."""
+        about = self.surroundings
+        return max(round(buffer_ms / 1000 * about.sample_rate), 8 * about.block_frames)
 
     def join(self, timeout_s: float) -> bool:
         if self._thread.ident is None:

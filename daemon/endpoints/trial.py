@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..problems import Refusal
 from .alsa_worker.asking import AlsaWorker
@@ -40,27 +41,18 @@ class Trial:
         if sum(thread.is_alive() for thread in _stuck) >= MOST_STUCK:
             message = f"{MOST_STUCK} earlier tests still hang on a disk or network folder. Look at those first."
             raise Refusal("unavailable", message)
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[T] = loop.create_future()
-
-        def settle(result: Any, error: BaseException | None) -> None:
-            if outcome.cancelled():
-                return
-            if error is None:
-                outcome.set_result(result)
-            else:
-                outcome.set_exception(error)
+        outcome: Future[T] = Future()
+        outcome.set_running_or_notify_cancel()  # from now on nobody can cancel it, but whoever waits can go
 
         def run() -> None:
             try:
-                result, error = work(), None
+                settle = functools.partial(outcome.set_result, work())
             except BaseException as raised:  # noqa: BLE001 - whoever waits gets it
-                result, error = None, raised
+                settle = functools.partial(outcome.set_exception, raised)
             _stuck.discard(threading.current_thread())
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(settle, result, error)
+            settle()
 
         thread = threading.Thread(target=run, name=f"trial {next(_counter)}", daemon=True)
         _stuck.add(thread)
         thread.start()
-        return await outcome
+        return await asyncio.wrap_future(outcome)

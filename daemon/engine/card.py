@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from tonnetz._core import ffi, lib
 
-from .core import CoreError, text
+from .core import check, made, text
 from .ring import Ring
 
 Format = Literal["auto", "s16", "s24_3", "s24_4", "s24_4_left", "s32", "f32"]
@@ -91,14 +91,10 @@ class Card:
         }
         order = ffi.new("struct tz_card_order *", wanted)
         handle = lib.tz_card_new(device.encode(), order, ring.handle)
-        if handle == ffi.NULL:
-            raise CoreError(lib.TZ_NO_MEMORY, f"a card for {device}")
-        self.handle = ffi.gc(handle, lib.tz_card_release)
+        self.handle = made(handle, lib.tz_card_release, f"a card for {device}")
 
     def start(self) -> None:
-        status = lib.tz_card_start(self.handle)
-        if status != lib.TZ_OK:
-            raise CoreError(status, "a sound card's thread")
+        check(lib.tz_card_start(self.handle), "a sound card's thread")
 
     def end(self, length: int | None) -> None:
         """Begins the end. Of all frames that the ring of a card that plays was given, `length` are heard; None: those

@@ -40,7 +40,6 @@ ROUTE = np.dtype(  # struct tz_route
 )
 assert ROUTE.itemsize == ffi.sizeof("struct tz_route")
 _EVENTS_PER_READ = 256
-_MAX_METERS = 2 * 64 * 128  # both directions of the widest node: 128 mixer inputs of 64 channels
 
 
 class CoreError(Exception):
@@ -63,7 +62,7 @@ def text(pointer: Any) -> str:
     return bytes(ffi.string(pointer)).decode()
 
 
-def _check(status: int, doing: str) -> None:
+def check(status: int, doing: str) -> None:
     if status != lib.TZ_OK:
         raise CoreError(status, doing)
 
@@ -133,7 +132,7 @@ class CoreNode:
             ring.handle if ring else ffi.NULL,
             made,
         )
-        _check(status, f"a node of type {core_type}")
+        check(status, f"a node of type {core_type}")
         self.handle = ffi.gc(made[0], lib.tz_node_release)
         self.latency = int(lib.tz_node_latency(self.handle, flat))
         self.tag = tag  # what events call it
@@ -156,13 +155,6 @@ class CoreNode:
     @property
     def faults(self) -> int:
         return int(lib.tz_node_faults(self.handle))
-
-    def meters(self) -> tuple[list[float], list[float]]:
-        """Peak since the last call and mean square of the newest block, per output channel (a sink: per input
-        channel)."""
-        peak, square = ffi.new("float[]", _MAX_METERS), ffi.new("float[]", _MAX_METERS)
-        count = lib.tz_node_meters(self.handle, peak, square, _MAX_METERS)
-        return list(peak[0:count]), list(square[0:count])
 
     def cost(self) -> Cost:
         cost = ffi.new("struct tz_cost *")
@@ -212,7 +204,7 @@ class CorePlan:
         made = ffi.new("struct tz_plan **")
         nodes = ffi.cast("struct tz_node **", handles.ctypes.data)
         wires = ffi.cast("struct tz_route *", routes.ctypes.data)
-        _check(lib.tz_plan_build(nodes, len(handles), wires, len(routes), block_frames, made), "a plan")
+        check(lib.tz_plan_build(nodes, len(handles), wires, len(routes), block_frames, made), "a plan")
         self.handle = ffi.gc(made[0], lib.tz_plan_release)
 
     def __str__(self) -> str:
@@ -235,36 +227,36 @@ class CoreCommit:
     def set(self, node: CoreNode, values: Sequence[float], ramp_frames: int | None) -> None:
         """New parameter values; reached after `ramp_frames`, None = as the type itself finds right."""
         flat = ffi.new("double[]", [*values, 0.0])
-        _check(
+        check(
             lib.tz_commit_set(self.handle, node.handle, flat, -1 if ramp_frames is None else ramp_frames),
             "new settings",
         )
 
     def fade(self, link: CoreLink, sounding: bool, frames: int, wait: int = 0) -> None:
         """A fade that begins after `wait` frames."""
-        _check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames, wait), "a fade")
+        check(lib.tz_commit_fade(self.handle, link.handle, sounding, frames, wait), "a fade")
 
     def follow(self, link: CoreLink, leader: CoreLink) -> None:
         """A new link begins in the middle of another's fade."""
-        _check(lib.tz_commit_follow(self.handle, link.handle, leader.handle), "a fade that goes on")
+        check(lib.tz_commit_follow(self.handle, link.handle, leader.handle), "a fade that goes on")
 
     def pace(self, node: CoreNode | None) -> None:
         """The card behind a node becomes the engine's clock; None: the timer."""
-        _check(lib.tz_commit_pace(self.handle, node.handle if node else ffi.NULL), "a change of clock")
+        check(lib.tz_commit_pace(self.handle, node.handle if node else ffi.NULL), "a change of clock")
 
     def drain(self, link: CoreLink, quiet: int, limit: int, fade: int) -> None:
         """The link sounds on until it has been inaudible for `quiet` frames, or `limit` have passed; then it fades."""
         drain = ffi.new("struct tz_drain *", (quiet, limit, fade))
-        _check(lib.tz_commit_drain(self.handle, link.handle, drain), "a link that drains")
+        check(lib.tz_commit_drain(self.handle, link.handle, drain), "a link that drains")
 
     def transfer(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` goes over to its successor, as far as the type can use it."""
-        _check(lib.tz_commit_transfer(self.handle, source.handle, target.handle), "a transfer of state")
+        check(lib.tz_commit_transfer(self.handle, source.handle, target.handle), "a transfer of state")
 
     def copy(self, source: CoreNode, target: CoreNode) -> None:
         """The state of `source` at that boundary goes into `target`, a node like it that does not sound. What is
         adopted is told when all is copied. One such commit may be under way at a time."""
-        _check(lib.tz_commit_copy(self.handle, source.handle, target.handle), "a copy of a state")
+        check(lib.tz_commit_copy(self.handle, source.handle, target.handle), "a copy of a state")
 
     def at(self, frame: int) -> None:
         """Before it is submitted: adopt it at the first block boundary at or after this frame."""
@@ -318,7 +310,7 @@ class CoreEngine:
 
     def __init__(self, sample_rate: int, block_frames: int, clock: ClockKind, realtime_priority: int = 0) -> None:
         made = ffi.new("struct tz_engine **")
-        _check(lib.tz_engine_new(sample_rate, block_frames, _CLOCKS[clock], realtime_priority, made), "the engine")
+        check(lib.tz_engine_new(sample_rate, block_frames, _CLOCKS[clock], realtime_priority, made), "the engine")
         self.handle = ffi.gc(made[0], lib.tz_engine_release)
         self.sample_rate = sample_rate
         self.block_frames = block_frames
@@ -326,19 +318,19 @@ class CoreEngine:
         self._events = ffi.new("struct tz_event[]", _EVENTS_PER_READ)
 
     def start(self) -> None:
-        _check(lib.tz_engine_start(self.handle), "the audio thread")
+        check(lib.tz_engine_start(self.handle), "the audio thread")
 
     def stop(self) -> None:
         """Returns when the audio thread is gone, at most a block later."""
-        _check(lib.tz_engine_stop(self.handle), "stopping the audio thread")
+        check(lib.tz_engine_stop(self.handle), "stopping the audio thread")
 
     def step(self, blocks: int, timeout_ms: int) -> None:
         """Runs blocks on the calling thread. CoreError with `is_starved` where a block waited too long for an
         endpoint."""
-        _check(lib.tz_engine_step(self.handle, blocks, timeout_ms), f"stepping {blocks} blocks")
+        check(lib.tz_engine_step(self.handle, blocks, timeout_ms), f"stepping {blocks} blocks")
 
     def submit(self, commit: CoreCommit) -> None:
-        _check(lib.tz_engine_submit(self.handle, commit.handle), "a commit")
+        check(lib.tz_engine_submit(self.handle, commit.handle), "a commit")
         ffi.gc(commit.handle, None)  # the engine owns it from here
 
     def events(self) -> list[EngineEvent]:

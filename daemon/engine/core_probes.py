@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from tonnetz._core import ffi, lib
 
-from .core import CoreCommit, CoreNode, Samples, _check, made
+from .core import CoreCommit, CoreNode, Samples, check, made
+
+Floats = NDArray[np.float32]
 
 
 class Probe:
@@ -32,7 +34,7 @@ class Probe:
         self._move(commit, ffi.NULL, ffi.NULL)
 
     def _move(self, commit: CoreCommit, source: Any, target: Any) -> None:
-        _check(lib.tz_commit_probe(commit.handle, self.handle, source, target), "a probe")
+        check(lib.tz_commit_probe(commit.handle, self.handle, source, target), "a probe")
 
 
 class CoreTap(Probe):
@@ -103,15 +105,20 @@ class CoreTrace(Probe):
         return [TraceLine(*(getattr(line, name) for name in TraceLine._fields)) for line in self._lines[0:count]]
 
 
-def meters(nodes: Sequence[CoreNode], counts: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Peaks since the last call and mean squares of the newest block, of the nodes' meters one after the other.
-    `counts`: how many channels each node's meters have."""
-    total = sum(counts)
-    peaks, squares = np.zeros(total, np.float32), np.zeros(total, np.float32)
-    handles = ffi.new("struct tz_node *[]", [node.handle for node in nodes])
-    lib.tz_meters(handles, len(nodes), _floats(peaks), _floats(squares), total)
-    return peaks, squares
+class CoreMeters:
+    """The meters of some nodes, one after the other. `counts`: how many channels each node's meters have."""
+
+    def __init__(self, nodes: Sequence[CoreNode], counts: Sequence[int]) -> None:
+        self._nodes = nodes  # which live as long as their handles are here
+        self._handles = ffi.new("struct tz_node *[]", [node.handle for node in nodes])
+        self.channels = sum(counts)
+
+    def read(self) -> tuple[Floats, Floats]:
+        """Peaks since the last time and mean squares of the newest block."""
+        peaks, squares = np.zeros(self.channels, np.float32), np.zeros(self.channels, np.float32)
+        lib.tz_meters(self._handles, len(self._nodes), _floats(peaks), _floats(squares), self.channels)
+        return peaks, squares
 
 
-def _floats(array: NDArray[np.float32]) -> Any:
+def _floats(array: Floats) -> Any:
     return ffi.cast("float *", array.ctypes.data)

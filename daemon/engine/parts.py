@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from ..graph.config import flatten
 from ..graph.node_state import NodeState
 from ..graph.plan import PlanNode, Wire
+from ..graph.spec import NodeSpec
 from .core import CoreLink, CoreNode
 from .ring import Ring
 
@@ -58,6 +60,11 @@ class Settings(NamedTuple):
     values: Sequence[float]
     list_count: int
     config: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, spec: NodeSpec, config: Mapping[str, Any]) -> Settings:
+        """Those of a node of this type and configuration."""
+        return cls(*flatten(spec, config), config)
 
 
 @dataclass(eq=False)

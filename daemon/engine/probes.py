@@ -21,18 +21,18 @@ class Hung:
 
 
 class Probes:
-    """Those that hang somewhere. Commits are the stage's."""
+    """Those that hang somewhere. Commits are the stage's, which tells of those that were handed over."""
 
     def __init__(self) -> None:
         self._hung: dict[Probe, Hung] = {}
 
-    def come(self, commit: CoreCommit, probe: Probe, part: Part, fits: Callable[[Part], bool]) -> None:
-        probe.come(commit, part.core)
+    def hung(self, probe: Probe, part: Part, fits: Callable[[Part], bool]) -> None:
+        """It hangs on this part from now on."""
         self._hung[probe] = Hung(probe, part.plan_node.id, fits, part.core)
 
-    def go(self, commit: CoreCommit, probe: Probe) -> None:
-        if self._hung.pop(probe, None) is not None:
-            probe.go(commit)
+    def gone(self, probe: Probe) -> None:
+        """It hangs nowhere any more."""
+        self._hung.pop(probe, None)
 
     def follow(self, commit: CoreCommit, made: Iterable[Part]) -> None:
         """In the commit that brings new node objects the probes go over to them, as far as they fit."""

@@ -197,15 +197,21 @@ class Stage:
         )
 
     def hang(self, probe: Probe, node_id: str, fits: Callable[[Part], bool]) -> asyncio.Future[int]:
-        """Hangs a probe on a node, which it follows to objects that fit it; gives the frame to come."""
-        commit = CoreCommit(next(self._numbers), None)
-        self.probes.come(commit, probe, self.part(node_id), fits)
-        return self._submit_aside(commit)
+        """Hangs a probe on a node, which it follows to objects that fit it; gives the frame to come. Where this fails
+        (CoreError) it hangs nowhere."""
+        commit, part = CoreCommit(next(self._numbers), None), self.part(node_id)
+        probe.come(commit, part.core)
+        frame = self._submit_aside(commit)
+        self.probes.hung(probe, part, fits)
+        return frame
 
     def take_down(self, probe: Probe) -> asyncio.Future[int]:
+        """Where this fails (CoreError) it hangs where it did."""
         commit = CoreCommit(next(self._numbers), None)
-        self.probes.go(commit, probe)
-        return self._submit_aside(commit)
+        probe.go(commit)  # from wherever it is; from nowhere that is nothing
+        frame = self._submit_aside(commit)
+        self.probes.gone(probe)
+        return frame
 
     def copy_state(self, source: CoreNode, target: CoreNode) -> asyncio.Future[int]:
         """Lets the engine copy what sound has left in a node, as it is at a block boundary, into another like it.

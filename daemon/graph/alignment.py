@@ -7,7 +7,7 @@ and not in the graph delays it by the difference. It delays one output by so man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from .plan import Plan, PlanNode, Wire
 from .ports import NodeChannels
@@ -44,12 +44,12 @@ class Aligned(Plan):
         self.lateness = lateness
 
 
-def align(base: Plan, latency: Callable[[PlanNode], int], previous: Plan, compensate: bool = True) -> Plan:
+def align(base: Plan, own: Mapping[PlanNode, int], previous: Plan, compensate: bool = True) -> Plan:
     """The plan with its ways aligned; the same object if no node of it is late.
 
-    `latency`: of each node object by itself, in frames. What compensates in `previous` and still does is kept.
+    `own`: the node objects that are late by themselves, in frames. What compensates in `previous` and still does is
+    kept.
     """
-    own = {node: frames for node in base.nodes.values() if (frames := latency(node))}
     if not own:
         return base
     arrivals = _arrivals(base, own)

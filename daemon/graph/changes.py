@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from .config import redact
+from .difference import nodes_of
 from .document import plain_node
 from .model import Connection, Graph, Node
 from .spec import Catalogue
@@ -13,17 +14,25 @@ from .spec import Catalogue
 Event = tuple[str, dict[str, Any]]
 
 
-def changes(old: Graph, new: Graph, catalogue: Catalogue, renewed: Collection[str] = ()) -> list[Event]:
+def changes(
+    old: Graph,
+    new: Graph,
+    catalogue: Catalogue,
+    renewed: Collection[str] = (),
+    among: Collection[str] | None = None,
+) -> list[Event]:
     """The events, by name and parameters, in an order in which they make sense: connections go before their nodes and
-    come after them. Nodes in `renewed` are told as replaced even if they look the same. No event tells a secret.
+    come after them. Nodes in `renewed` are told as replaced even if they look the same. `among` names all nodes that
+    may differ; None: any may. No event tells a secret.
     """
     events: list[Event] = [("graph_renamed", {"name": new.name})] if old.name != new.name else []
     if old.connections is not new.connections:
         gone = [name for name in old.connections if name not in new.connections]
         events += [("connection_removed", {"connection_id": name}) for name in gone]
     if old.nodes is not new.nodes:
-        events += [("node_removed", {"node_id": name}) for name in old.nodes if name not in new.nodes]
-        for node in new.nodes.values():
+        gone = [node.id for node in nodes_of(old, among) if node.id not in new.nodes]
+        events += [("node_removed", {"node_id": name}) for name in gone]
+        for node in nodes_of(new, among):
             before = old.nodes.get(node.id)
             if before is node:
                 continue

@@ -66,9 +66,9 @@ def difference(old: Graph, new: Graph, among: Collection[str] | None = None) -> 
         ended = [connection for name, connection in old.connections.items() if name not in new.connections]
         found += [ConnectionChange(connection.source, connection.target, False) for connection in ended]
     if old.nodes is not new.nodes:
-        gone = [node for node in _of(old, among) if node.id not in new.nodes]
+        gone = [node for node in nodes_of(old, among) if node.id not in new.nodes]
         found += [NodeChange(node.id, node, None) for node in gone]
-        for node in _of(new, among):
+        for node in nodes_of(new, among):
             before = old.nodes.get(node.id)
             if before is node:
                 continue
@@ -82,10 +82,15 @@ def difference(old: Graph, new: Graph, among: Collection[str] | None = None) -> 
     return tuple(found)
 
 
-def _of(graph: Graph, names: Collection[str] | None) -> Iterable[Node]:
-    if names is None:
+def nodes_of(graph: Graph, among: Collection[str] | None) -> Iterable[Node]:
+    """Those of these names that there are, in the graph's order; None: all."""
+    if among is None:
         return graph.nodes.values()
-    return [graph.nodes[name] for name in dict.fromkeys(names) if name in graph.nodes]
+    found = [graph.nodes[name] for name in among if name in graph.nodes]
+    if len(found) < 2:  # most edits are of one node, and have no need to look through thousands
+        return found
+    names = {node.id for node in found}
+    return [node for name, node in graph.nodes.items() if name in names]
 
 
 def _fields(old: Node, new: Node) -> Iterable[Change]:
@@ -209,6 +214,7 @@ def taken_back(graph: Graph, changes: Sequence[Change]) -> tuple[Graph, list[Cha
     """
     kept: list[Change] = []
     name, nodes, connections = graph.name, dict(graph.nodes), dict(graph.connections)
+    held_by_others = _held_by_others(graph, changes)
     for change in reversed(changes):
         match change:
             case NameChange():
@@ -225,7 +231,8 @@ def taken_back(graph: Graph, changes: Sequence[Change]) -> tuple[Graph, list[Cha
             case NodeChange():
                 present = nodes.get(change.id)
                 free = change.after is not None or present is None
-                if free and (change.after is None or _is_still(present, change.after, connections, changes)):
+                bound = change.before is None and change.id in held_by_others
+                if free and (change.after is None or (_is_still(present, change.after) and not bound)):
                     if change.before is None:
                         nodes.pop(change.id, None)
                     else:
@@ -255,22 +262,23 @@ def _is_at(node: Node, path: Path, value: Any) -> bool:
         return False
 
 
-def _is_still(
-    present: Node | None, left: Node, connections: Mapping[str, Connection], changes: Sequence[Change]
-) -> bool:
-    """Whether a node is as a transaction left it, wherever it is drawn, and nobody else has connected it since."""
-    if present is None or (present.type, present.config, present.label, present.bypass) != (
+def _is_still(present: Node | None, left: Node) -> bool:
+    """Whether a node is as a transaction left it, wherever it is drawn."""
+    return present is not None and (present.type, present.config, present.label, present.bypass) == (
         left.type,
         left.config,
         left.label,
         left.bypass,
-    ):
-        return False
-    own = {_id(change) for change in changes if isinstance(change, ConnectionChange)}
-    replaced = any(isinstance(change, NodeChange) and change.id == left.id and change.before for change in changes)
-    return replaced or not any(
-        left.id in (wire.source_node, wire.target_node) and wire.id not in own for wire in connections.values()
     )
+
+
+def _held_by_others(graph: Graph, changes: Sequence[Change]) -> set[str]:
+    """The nodes that hang on a connection which the transaction did not make: they can't go without breaking it."""
+    if not any(isinstance(change, NodeChange) for change in changes):
+        return set()
+    own = {_id(change) for change in changes if isinstance(change, ConnectionChange)}
+    others = [wire for name, wire in graph.connections.items() if name not in own]
+    return {node for wire in others for node in (wire.source_node, wire.target_node)}
 
 
 def place_of(change: Change) -> str:

@@ -37,6 +37,11 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     states: Mapping[str, Restored]  # what nodes of the new graph begin with
     warnings: tuple[str, ...]
 
+    @property
+    def affected(self) -> frozenset[str]:
+        """Names among which are those of all nodes that differ in anything."""
+        return self.touched.union(self.ids)
+
 
 def apply_edits(graph: Graph, edits: Sequence[AnyEdit], catalogue: Catalogue, limits: Limits | None = None) -> Accepted:
     """Apply all edits, or raise a `Refusal` with every problem; each says where, as `edits[3].source`."""

@@ -11,6 +11,7 @@ from ..engine.core import CoreError
 from ..engine.core_probes import CoreInjection
 from ..problems import Problem, Refusal, refuse
 from . import signals
+from .leaving import take_away
 from .places import Place, find_input
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Injections:
         for watch in self._watches:
             watch.cancel()
         for playing in self._playing.values():
-            self._session.stage.take_down(playing)
+            take_away(self._session, playing)
         self._playing.clear()
 
     async def _play(self, place: Place, sound: signals.Samples) -> dict[str, Any]:
@@ -93,12 +94,7 @@ class Injections:
         """Takes it down when it is over, or its node is gone."""
         while injection.left and name.partition(".")[0] in self._session.graph.nodes:  # noqa: ASYNC110 - C tells nobody
             await asyncio.sleep(LOOK_S)
-        while True:
-            try:
-                self._session.stage.take_down(injection)
-                break
-            except CoreError:  # the queue is full: in a moment it is not
-                await asyncio.sleep(LOOK_S)
+        take_away(self._session, injection)
         if self._playing.get(name) is injection:
             del self._playing[name]
 

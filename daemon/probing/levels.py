@@ -4,21 +4,19 @@ listener gets the highest since its own last look."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..engine.core import CoreNode
-from ..engine.core_probes import meters
+from ..engine.core_probes import CoreMeters, Floats
+from .decibels import decibels
 
 if TYPE_CHECKING:
     from ..graph.plan import Plan
     from ..session import Session
 
 LINGER_S = 5.0  # meters are filled for so long after somebody looked: they cost a pass over every output
-Floats = NDArray[np.float32]
 
 
 class Layout(NamedTuple):
@@ -26,8 +24,7 @@ class Layout(NamedTuple):
 
     number: int  # another one for each layout
     nodes: dict[str, slice]
-    cores: list[CoreNode]
-    counts: list[int]
+    meters: CoreMeters
 
 
 class Reading(NamedTuple):
@@ -37,9 +34,29 @@ class Reading(NamedTuple):
     peaks: Floats
     squares: Floats
 
-    def of(self, node_id: str) -> tuple[Floats, Floats]:
-        place = self.layout.nodes[node_id]
-        return self.peaks[place], self.squares[place]
+
+class Selection:
+    """Some nodes of a layout, and where their channels are: worked out once for all readings in it."""
+
+    def __init__(self, layout: Layout, node_ids: Iterable[str]) -> None:
+        self.layout = layout
+        self.channels = {name: place.stop - place.start for name in node_ids for place in [layout.nodes[name]]}
+        ranges = [np.arange(layout.nodes[name].start, layout.nodes[name].stop) for name in self.channels]
+        self._places = np.concatenate(ranges) if ranges else np.zeros(0, int)
+
+    def of(self, reading: Reading) -> tuple[Floats, Floats]:
+        """Peaks and mean squares of all their channels, one after the other."""
+        return reading.peaks[self._places], reading.squares[self._places]
+
+    def in_decibels(self, reading: Reading) -> dict[str, dict[str, list[float | None]]]:
+        """Of each node the peak and the rms of its channels, in dBFS; null: silence."""
+        peaks, squares = self.of(reading)
+        peak_db, rms_db = decibels(peaks, 20), decibels(squares, 10)
+        told, at = {}, 0
+        for name, count in self.channels.items():
+            told[name] = {"peak_db": peak_db[at : at + count], "rms_db": rms_db[at : at + count]}
+            at += count
+        return told
 
 
 class Ear:
@@ -65,12 +82,12 @@ class Levels:
         self._session = session
         self._ears: set[Ear] = set()
         self._plan: Plan | None = None
-        self._layout = Layout(0, {}, [], [])
+        self._layout = Layout(0, {}, CoreMeters([], []))
         self._off: asyncio.TimerHandle | None = None
 
     def listen(self) -> Ear:
         ear = Ear(self)
-        ear.peaks = np.zeros(sum(self._layout.counts), np.float32)
+        ear.peaks = np.zeros(self._layout.meters.channels, np.float32)
         self._ears.add(ear)
         return ear
 
@@ -80,12 +97,12 @@ class Levels:
     def read(self, ear: Ear, node_ids: Sequence[str] | None) -> Reading:
         self._keep_on()
         layout = self._present_layout()
-        peaks, squares = meters(layout.cores, layout.counts)
+        peaks, squares = layout.meters.read()
         for other in self._ears | {ear}:
             np.maximum(other.peaks, peaks, out=other.peaks)
         reading = Reading(layout, ear.peaks.copy(), squares)
-        for node_id in layout.nodes if node_ids is None else node_ids:
-            ear.peaks[layout.nodes[node_id]] = 0.0
+        for place in [slice(None)] if node_ids is None else [layout.nodes[node_id] for node_id in node_ids]:
+            ear.peaks[place] = 0.0
         return reading
 
     def close(self) -> None:
@@ -107,7 +124,7 @@ class Levels:
             counts.append(count)
             place += count
         self._plan = stage.plan
-        self._layout = Layout(self._layout.number + 1, nodes, cores, counts)
+        self._layout = Layout(self._layout.number + 1, nodes, CoreMeters(cores, counts))
         for ear in self._ears:
             ear.peaks = np.zeros(place, np.float32)
         return self._layout

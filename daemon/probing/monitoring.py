@@ -7,6 +7,7 @@ keep up gets the newest and misses what was in between.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import struct
 from collections.abc import Callable
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from ..engine.core import Samples
+from ..engine.core_probes import Floats
 from ..problems import Refusal
 from .decibels import decibels
-from .levels import Reading
+from .levels import Layout, Selection
 from .taps import Tap
 
 if TYPE_CHECKING:
@@ -112,6 +115,8 @@ class Feed:
         self._session = session
         self._wanted = wanted
         self._taps: dict[str, Tap] = {}
+        self._selection: Selection | None = None
+        self._layout = ""
         try:
             for port in [scope.port for scope in wanted.scopes] + [spectrum.port for spectrum in wanted.spectra]:
                 if port not in self._taps:
@@ -152,17 +157,27 @@ class Feed:
         number, layout = 0, ""
         if wanted.meters != "off":
             reading = self._ear.read()
-            ids = [name for name in reading.layout.nodes if wanted.nodes is None or name in wanted.nodes]
+            selection = self._selection_of(reading.layout)
             if wanted.meters == "json":
-                told["meters"] = {name: _levels(reading, name) for name in ids}
+                told["meters"] = selection.in_decibels(reading)
             else:
-                number, layout = reading.layout.number, _layout(reading, ids)
-                meters = HEADER.pack(b"TNZM", number, told["frame"]) + _pairs(reading, ids)
+                number, layout = reading.layout.number, self._layout
+                meters = HEADER.pack(b"TNZM", number, told["frame"]) + _pairs(*selection.of(reading))
         if wanted.scopes:
             told["scopes"] = [self._scope(scope) for scope in wanted.scopes]
         if wanted.spectra:
             told["spectra"] = [self._spectrum(spectrum) for spectrum in wanted.spectra]
         return Figures(msgspec.json.encode(told).decode(), meters, layout, number)
+
+    def _selection_of(self, layout: Layout) -> Selection:
+        """The wanted ones of a layout's nodes, which stays for thousands of looks."""
+        if self._selection is None or self._selection.layout is not layout:
+            wanted = layout.nodes if self._wanted.nodes is None else set(self._wanted.nodes)
+            self._selection = Selection(layout, [name for name in layout.nodes if name in wanted])
+            nodes = list(map(list, self._selection.channels.items()))
+            told = {"type": "layout", "layout": layout.number, "nodes": nodes}
+            self._layout = msgspec.json.encode(told).decode()
+        return self._selection
 
     def _scope(self, scope: Scope) -> dict[str, Any]:
         tap = self._tap(scope.port)
@@ -195,26 +210,19 @@ def spectrum_db(block: Samples, size: int) -> list[float | None]:
     """Levels per bin, in dBFS: a sine at full scale is 0, silence null. Where samples lack, silence came before."""
     if not block.size:
         return [None] * (size // 2 + 1)
-    window = np.hanning(size + 1)[:size]
+    window = _window(size)
     filled = np.zeros((block.shape[0], size))
     filled[:, size - block.shape[1] :] = block
     spectra = np.abs(np.fft.rfft(filled * window)) * 2 / window.sum()
     return decibels(np.sum(np.square(spectra), axis=0), 10, digits=1)
 
 
-def _levels(reading: Reading, node_id: str) -> dict[str, list[float | None]]:
-    peaks, squares = reading.of(node_id)
-    return {"peak_db": decibels(peaks, 20), "rms_db": decibels(squares, 10)}
+@functools.lru_cache(maxsize=16)  # of at most 128 kB each
+def _window(size: int) -> NDArray[np.float64]:
+    window = np.hanning(size + 1)[:size]
+    window.flags.writeable = False
+    return window
 
 
-def _layout(reading: Reading, ids: list[str]) -> str:
-    nodes = [[name, len(reading.of(name)[0])] for name in ids]
-    return msgspec.json.encode({"type": "layout", "layout": reading.layout.number, "nodes": nodes}).decode()
-
-
-def _pairs(reading: Reading, ids: list[str]) -> bytes:
-    places = np.concatenate(
-        [np.arange(len(reading.peaks))[reading.layout.nodes[name]] for name in ids] or [np.zeros(0, int)]
-    )
-    pairs = np.stack([reading.peaks[places], np.sqrt(reading.squares[places])], axis=1)
-    return pairs.astype("<f4").tobytes()
+def _pairs(peaks: Floats, squares: Floats) -> bytes:
+    return np.stack([peaks, np.sqrt(squares)], axis=1).astype("<f4").tobytes()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..engine.core import CoreError, Samples
 from ..engine.core_probes import CoreTap
 from ..problems import Problem, Refusal, refuse
+from .leaving import take_away
 from .places import Place, find_place
 
 if TYPE_CHECKING:
@@ -149,10 +150,7 @@ class Taps:
             shared.linger = None
         if self._shared.get(shared.place.name) is shared:
             del self._shared[shared.place.name]
-        try:
-            self._session.stage.take_down(shared.core)
-        except CoreError:  # the queue is full: in a moment it is not
-            shared.linger = asyncio.get_running_loop().call_later(1.0, self._remove, shared)
+        take_away(self._session, shared.core)
 
 
 async def wait_for_frames(tap: Tap, frames: int, patience_s: float) -> None:

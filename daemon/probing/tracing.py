@@ -11,6 +11,7 @@ from ..engine.core_probes import CoreTrace, TraceLine
 from ..graph.config import redact
 from ..problems import Refusal
 from ..view import state_and_message
+from .leaving import take_away
 from .places import known_part
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ async def trace(session: Session, node_id: str, blocks: int) -> dict[str, Any]:
         raise Refusal("unavailable", f"The node can't be traced now: {error}. Try again.") from error
     finally:
         events.close()
-        session.stage.take_down(probe)
+        take_away(session, probe)
     return _told(session, node_id, blocks, lines, heard)
 
 

@@ -13,7 +13,7 @@ from ..entry import Entry, Step
 from ..graph.model import Graph
 from ..graph.secrecy import veiled_changes, veiled_edits, veiled_graph
 from ..graph.spec import Catalogue
-from .secret_file import MARK, REFERENCE, SecretFile
+from .secret_file import MARK, SecretFile
 
 ROWS_AT_ONCE = 50  # in one statement: the interpreter lock is let go and taken again once for each
 QUICKLY = 1  # zlib's level: a graph of 10,000 nodes is packed in 20 ms, into a tenth
@@ -48,14 +48,13 @@ class Forms:
         return entry if frame is None else msgspec.structs.replace(entry, frame=frame)
 
     def packed(self, graph: Graph) -> bytes:
-        return zlib.compress(msgspec.json.encode(veiled_graph(graph, self.catalogue, self.secrets.hide)), QUICKLY)
+        """A graph that may be written now: the secrets that it refers to are in their file. Raises OSError."""
+        veiled = veiled_graph(graph, self.catalogue, self.secrets.hide)
+        self.secrets.save()
+        return zlib.compress(msgspec.json.encode(veiled), QUICKLY)
 
     def unpacked(self, packed: bytes) -> Graph:
-        try:
-            text = zlib.decompress(packed)
-        except zlib.error as error:
-            raise Unreadable(f"a graph can't be unpacked: {error}") from error
-        graph: Graph = self._read(text, Graph)
+        graph: Graph = self._read(decompressed(packed), Graph)
         return graph
 
     def _read(self, text: bytes, kind: Any) -> Any:
@@ -65,6 +64,14 @@ class Forms:
             return msgspec.json.decode(text, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Unreadable(str(error)) from error
+
+
+def decompressed(packed: bytes) -> bytes:
+    """A packed graph's text. Raises Unreadable."""
+    try:
+        return zlib.decompress(packed)
+    except zlib.error as error:
+        raise Unreadable(f"a graph can't be unpacked: {error}") from error
 
 
 def insert_entries(connection: sqlite3.Connection, run: int, rows: Sequence[tuple[Entry, bytes]]) -> None:
@@ -106,8 +113,11 @@ def steps(connection: sqlite3.Connection) -> list[Step]:
     return [Step(*row) for row in found]
 
 
-def insert_graph(connection: sqlite3.Connection, revision: int, packed: bytes) -> None:
+def insert_graph(connection: sqlite3.Connection, forms: Forms, revision: int, graph: Graph) -> int:
+    """Keeps a whole graph; gives its size in bytes. Raises sqlite3.Error, OSError."""
+    packed = forms.packed(graph)
     connection.execute("INSERT OR REPLACE INTO graphs VALUES (?, ?)", (revision, packed))
+    return len(packed)
 
 
 def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -115,17 +125,6 @@ def insert_rows(connection: sqlite3.Connection, table: str, rows: Sequence[tuple
     for row in rows:
         places = ", ".join("?" * len(row))
         connection.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)  # noqa: S608
-
-
-def references(connection: sqlite3.Connection) -> set[str]:
-    """The secrets that anything refers to."""
-    found: set[str] = set()
-    for (text,) in connection.execute("SELECT entry FROM transactions WHERE instr(entry, ?)", (MARK,)):
-        found.update(reference.decode() for reference in REFERENCE.findall(text))
-    for column, table in (("graph", "graphs"), ("graph", "snapshots"), ("part", "templates")):
-        for (packed,) in connection.execute(f"SELECT {column} FROM {table}"):  # noqa: S608
-            found.update(reference.decode() for reference in REFERENCE.findall(zlib.decompress(packed)))
-    return found
 
 
 def since_graph(connection: sqlite3.Connection) -> list[int]:

@@ -12,6 +12,8 @@ from ..graph.difference import travelled
 from ..graph.model import Graph
 from .database import Damaged, open_to_read, words
 from .journal import Forms, Unreadable, entries, steps
+from .snapshots import SNAPSHOTS
+from .templates import TEMPLATES
 
 RECENT = 1000  # entries given back whole: as many as the history keeps at hand
 RECENT_BYTES = 8 << 20  # of JSON, where they are large
@@ -70,7 +72,7 @@ def _oldest_at_hand(connection: sqlite3.Connection) -> int:
     return oldest
 
 
-NAMED = ("snapshots", "templates")  # tables whose rows stand for themselves
+NAMED = (SNAPSHOTS, TEMPLATES)  # whose rows stand for themselves
 
 
 def salvage(folder: Path, forms: Forms) -> tuple[Restored, dict[str, list[Row]]]:
@@ -83,7 +85,7 @@ def salvage(folder: Path, forms: Forms) -> tuple[Restored, dict[str, list[Row]]]
         return Restored(notes=(f"nothing of it can be read: {words(error)}",)), {}
     with contextlib.closing(connection):
         base = _newest_graph(connection, forms)
-        named = {table: _readable(connection, f"SELECT * FROM {table}") for table in NAMED}  # noqa: S608
+        named = {kind.table: _readable(connection, f"SELECT * FROM {kind.table}") for kind in NAMED}  # noqa: S608
         if base is None:
             return Restored(notes=("it holds no graph that can be read",)), named
         graph, revision = base

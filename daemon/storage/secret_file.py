@@ -31,6 +31,7 @@ class SecretFile:
         self._sync = sync
         self._by_reference: dict[str, str] = {}
         self._by_value: dict[str, str] = {}
+        self._hidden: set[str] = set()  # references given out since the start
         self._saved = 0
 
     def load(self) -> str:
@@ -70,6 +71,7 @@ class SecretFile:
             reference = secrets.token_hex(16)
             self._by_value[text] = reference
             self._by_reference[reference] = text
+        self._hidden.add(reference)
         return {"secret": reference}
 
     def reveal(self, data: Any) -> Any:
@@ -106,8 +108,9 @@ class SecretFile:
         self._saved = len(self._by_reference)
 
     def forget(self, but: Collection[str]) -> None:
-        """Lets go of all secrets but those of these references. Raises OSError."""
-        kept = {reference: value for reference, value in self._by_reference.items() if reference in but}
+        """Lets go of all secrets but those of these references, and of those given out meanwhile. Raises OSError."""
+        needed = self._hidden.union(but)
+        kept = {reference: value for reference, value in self._by_reference.items() if reference in needed}
         if len(kept) < len(self._by_reference):
             self._hold(kept)
             self._saved = -1

@@ -19,7 +19,7 @@ from ..graph.model import Graph
 from ..graph.spec import Catalogue
 from ..problems import Refusal
 from .database import Durability, TooNew, words
-from .journal import Forms, insert_graph
+from .journal import Forms, Unreadable, insert_graph
 from .restoring import Restored
 from .secret_file import SecretFile
 from .status import StorageStatus
@@ -137,9 +137,7 @@ class Store:
         """What was stored goes on as this graph, which no transaction made."""
 
         def insert(connection: sqlite3.Connection, forms: Forms) -> None:
-            packed = forms.packed(graph)
-            forms.secrets.save()
-            insert_graph(connection, revision, packed)
+            insert_graph(connection, forms, revision, graph)
 
         self._hand_over(Task(insert, lambda _result, _error: None))
 
@@ -151,6 +149,8 @@ class Store:
             return await answer
         except (sqlite3.Error, OSError) as error:
             raise Refusal("unavailable", f"The storage can't do that now: {words(error)}.") from error
+        except Unreadable as error:
+            raise Refusal("unavailable", f"What is stored of that can't be read: {error}.") from error
 
     def _hand_over(self, job: Job) -> None:
         if not self._outgoing:

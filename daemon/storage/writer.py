@@ -14,7 +14,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,7 @@ from .database import (
 )
 from .journal import Forms
 from .restoring import Restored, restore, salvage
+from .sweeping import sweep
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ class Writer(threading.Thread):
         self._frames: dict[int, int] = {}  # not written yet
         self._since_graph = [0, 0]  # transactions and bytes
         self._log_bytes = 0
+        self._sweep: Generator[None, None, str] | None = None  # of secrets, as long as it is not done
         self._busy = False
         self._ends = False
 
@@ -166,6 +168,8 @@ class Writer(threading.Thread):
             except Exception as fault:  # whatever it is, those who wait have to hear of it
                 log.exception("the storage met a fault")
                 self._fail([job for job in jobs if isinstance(job, Record)], fault)
+            if self._sweep is not None and not jobs:
+                self._sweep_on(self._sweep)
         self._end()
 
     def _open(self) -> Restored:
@@ -185,11 +189,11 @@ class Writer(threading.Thread):
         self._connection = open_database(self._folder, self._durability)
         restored = restore(self._connection, self._forms)
         if restored.graph is None:
-            journal.insert_graph(self._connection, 0, self._forms.packed(Graph()))
+            journal.insert_graph(self._connection, self._forms, 0, Graph())
         self._note_run(restored.revision)
         self._since_graph = journal.since_graph(self._connection)
         if self._forms.secrets.known:
-            self._forms.secrets.forget(journal.references(self._connection))
+            self._sweep = sweep(self._connection, self._forms.secrets)
         return restored
 
     def _begin_without_writing(self, error: BaseException) -> Restored:
@@ -212,9 +216,7 @@ class Writer(threading.Thread):
 
     def _begin_anew(self, why: str) -> Restored:
         """A fresh database in the place of a damaged one, with what that still tells."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._drop_connection()
         aside = set_aside(self._folder)
         restored, named = salvage(aside, self._forms)
         message = f"The stored graph was damaged ({why}). The database was set aside in {aside}."
@@ -224,11 +226,9 @@ class Writer(threading.Thread):
             message += f" What could be read of it begins again, at revision {restored.revision}."
         self._connection = open_database(self._folder, self._durability)
         with transaction(self._database):
-            graph = restored.graph or Graph()
-            journal.insert_graph(self._database, restored.revision, self._forms.packed(graph))
+            journal.insert_graph(self._database, self._forms, restored.revision, restored.graph or Graph())
             for table, rows in named.items():
                 journal.insert_rows(self._database, table, rows)
-        self._forms.secrets.save()
         self._note_run(restored.revision)
         return restored._replace(notes=(message, *restored.notes))
 
@@ -254,7 +254,7 @@ class Writer(threading.Thread):
         """All that wait. None where time has passed: to write frames that nothing came after, or to look whether a disk
         works again."""
         jobs: list[Job] = []
-        patience_s = RETRY_S if self._trouble else FRAMES_S if self._frames else None
+        patience_s = RETRY_S if self._trouble else FRAMES_S if self._frames else 0.0 if self._sweep else None
         try:
             jobs += self.jobs.get(timeout=patience_s)
             if self._busy:
@@ -301,7 +301,7 @@ class Writer(threading.Thread):
             restored = self._begin_anew(words(error))
             self._listener.noticed(restored.notes[0])
             with transaction(self._database):
-                journal.insert_graph(self._database, revision, self._forms.packed(graph))
+                journal.insert_graph(self._database, self._forms, revision, graph)
             act()
 
     def _write(self, records: Sequence[Record]) -> None:
@@ -333,6 +333,7 @@ class Writer(threading.Thread):
             except sqlite3.Error as error:
                 log.debug("closing the database after an error: %s", error)
             self._connection = None
+            self._sweep = None
 
     def _do(self, task: Task) -> None:
         try:
@@ -363,6 +364,18 @@ class Writer(threading.Thread):
         found = os.statvfs(self._folder)
         return found.f_bavail * found.f_frsize
 
+    def _sweep_on(self, sweep: Generator[None, None, str]) -> None:
+        """Another piece of it, while nothing else is to be done."""
+        try:
+            next(sweep)
+            return
+        except StopIteration as end:
+            if end.value:
+                self._listener.noticed(end.value)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is done for people goes on
+            log.warning("secrets that nothing refers to any more are kept for now: %s", words(error))
+        self._sweep = None
+
     def _tidy_up(self) -> None:
         self._keep_graph(self._since_graph[0] >= GRAPH_EVERY or self._since_graph[1] >= GRAPH_EVERY_BYTES)
         if self._log_bytes > TIDY_BYTES:
@@ -373,10 +386,6 @@ class Writer(threading.Thread):
         if not due:
             return
         self._since_graph = [0, 0]
-        revision, graph = self._latest
-        packed = self._forms.packed(graph)
-        self._forms.secrets.save()
         with transaction(self._database):
-            journal.insert_graph(self._database, revision, packed)
+            self._log_bytes += journal.insert_graph(self._database, self._forms, *self._latest)
             journal.prune(self._database, self._retention.transactions, self._retention.size_bytes)
-        self._log_bytes += len(packed)

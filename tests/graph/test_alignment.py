@@ -27,7 +27,8 @@ def made(*wires: str, nodes: Mapping[str, PlanNode] | None = None) -> Plan:
 
 
 def aligned(plan: Plan, latencies: Mapping[str, int], previous: Plan = EMPTY, compensate: bool = True) -> Plan:
-    return align(plan, lambda node: latencies.get(node.id, 0), previous, compensate)
+    late = {node: latencies[node.id] for node in plan.objects if node.id in latencies}
+    return align(plan, late, previous, compensate)
 
 
 def ways(plan: Plan) -> list[str]:

@@ -29,7 +29,7 @@ GRAPH = built(("t", "tone"), ("g", "gain"), ("o", "null_output"), "t.out > g.in"
 
 def events(*edits: AnyEdit, graph: Graph = GRAPH) -> list[tuple[str, dict[str, Any]]]:
     accepted = apply_edits(graph, edits, CATALOGUE)
-    return changes(graph, accepted.graph, CATALOGUE, accepted.renewed)
+    return changes(graph, accepted.graph, CATALOGUE, accepted.renewed, accepted.affected)
 
 
 def test_nothing_happened() -> None:

@@ -214,7 +214,7 @@ class Editing(RuleBasedStateMachine):
                 assert name in accepted.touched
             if old is not None and old.type != node.type:
                 assert name in accepted.renewed
-        changed = difference(before, after, {*accepted.ids, *accepted.touched})
+        changed = difference(before, after, accepted.affected)
         assert set(map(place_of, changed)) == set(map(place_of, difference(before, after)))
         assert travelled(before, changed) == after and travelled(after, reversed_changes(changed)) == before
         assert taken_back(after, changed) == (before, []), "nobody has changed anything since"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 
+from tonnetz._core import lib
 from tonnetz.daemon.caller import Caller
-from tonnetz.daemon.probing import taps
+from tonnetz.daemon.engine.core import CoreEngine, CoreError
+from tonnetz.daemon.probing import leaving, taps, tracing
+from tonnetz.daemon.probing.decibels import decibels
 from tonnetz.daemon.probing.injecting import MOST_SAMPLES
-from tonnetz.daemon.probing.levels import Levels
+from tonnetz.daemon.probing.levels import Levels, Reading, Selection
 from tonnetz.daemon.probing.tracing import trace
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
@@ -166,6 +170,73 @@ async def test_injections_go_when_they_are_over(session: Session) -> None:
     assert list(session.stage.probes) == []
 
 
+@contextmanager
+def a_full_queue() -> Iterator[None]:
+    """The engine takes no commit meanwhile."""
+
+    def full(*_: object) -> None:
+        raise CoreError(lib.TZ_BUSY, "a commit")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CoreEngine, "submit", full)
+        yield
+
+
+async def test_what_could_not_be_hung_is_not_taken_for_hung(session: Session) -> None:
+    with a_full_queue():
+        with pytest.raises(Refusal, match="can't be tapped now"):
+            session.probing.taps.open("eq.out")
+        with pytest.raises(Refusal, match="can't be played now"):
+            await inject(session, "eq")
+    assert list(session.stage.probes) == []
+    tap = session.probing.taps.open("eq.out")
+    await session.runtime.step(2)
+    assert tap.span == (0, 512)
+
+
+async def test_a_tap_whose_object_came_without_it_is_hung_as_soon_as_that_can_be(session: Session) -> None:
+    tap = session.probing.taps.open("eq.out")
+    await session.runtime.step(2)
+    session.stage.probes.gone(next(iter(session.stage.probes)))
+    with a_full_queue():
+        assert tap.is_there
+    assert tap.is_there
+    await session.runtime.step(2)
+    assert tap.span == (0, 1024)
+
+
+async def test_what_could_not_be_taken_down_is_taken_down_later(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All kinds of them; what was looked at is seen no more then."""
+    for module, name in ((taps, "LINGER_S"), (tracing, "PATIENCE_S"), (leaving, "RETRY_S")):
+        monkeypatch.setattr(module, name, 0.01)
+    tap = session.probing.taps.open("mix.out")
+    await inject(session, "mix", port="in_2", duration_s=0.01)
+    tracing_it = asyncio.create_task(trace(session, "eq", 100))
+    await session.runtime.step(10)
+    assert len(list(session.stage.probes)) == 3
+    with a_full_queue():
+        tap.close()
+        assert not (await tracing_it)["complete"]
+        await asyncio.sleep(0.3)
+        assert len(list(session.stage.probes)) == 3
+    async with asyncio.timeout(10):
+        while list(session.stage.probes):  # noqa: ASYNC110 - nobody is told
+            await asyncio.sleep(0.01)
+    begin, end = tap.span
+    await session.runtime.step(2)
+    assert tap.span == (begin, end) == (0, 2560)
+
+
+async def test_an_end_does_not_mind_a_full_queue() -> None:
+    session = await begin()
+    session.probing.taps.open("mix.out")
+    await inject(session, "mix", port="in_2", duration_s=10)
+    with a_full_queue():
+        await session.close()
+
+
 async def test_injections_have_bounds(session: Session) -> None:
     await change(session, {"add_node": {"id": "wide", "type": "channel_map", "config": {"in_channels": 64}}})
     with pytest.raises(Refusal) as refused:
@@ -209,13 +280,36 @@ async def test_a_trace_tells_what_a_node_suffers_from(session: Session) -> None:
     assert told["state"] in ("retrying", "failed") and "nothing.wav" in told["state_message"]
 
 
+def peak(reading: Reading, node_id: str) -> float:
+    return float(Selection(reading.layout, [node_id]).of(reading)[0].max())
+
+
 async def test_levels_are_for_each_listener(session: Session) -> None:
     levels = Levels(session)
     one, two = levels.listen(), levels.listen()
     one.read()
     await session.runtime.step(4)
-    assert one.read().of("noise")[0].max() > 0.05 and one.read().of("noise")[0].max() == 0
-    assert two.read().of("noise")[0].max() > 0.05
+    assert peak(one.read(), "noise") > 0.05 and peak(one.read(), "noise") == 0
+    assert peak(two.read(), "noise") > 0.05
     await change(session, {"add_node": {"id": "extra", "type": "gain"}})
     assert set(two.read().layout.nodes) == {"noise", "eq", "mix", "drain", "extra"}
+    levels.close()
+
+
+async def test_a_selection_tells_each_node_its_own(session: Session) -> None:
+    """In the order asked for, whatever lies between them; sinks are told by what they take in."""
+    levels = Levels(session)
+    ear = levels.listen()
+    ear.read()
+    await session.runtime.step(4)
+    reading = ear.read()
+    told = Selection(reading.layout, ["drain", "noise"]).in_decibels(reading)
+    assert list(told) == ["drain", "noise"] and all(len(level["peak_db"]) == 2 for level in told.values())
+    for name, level in told.items():
+        place = reading.layout.nodes[name]
+        assert level == {
+            "peak_db": decibels(reading.peaks[place], 20),
+            "rms_db": decibels(reading.squares[place], 10),
+        }
+    assert Selection(reading.layout, []).in_decibels(reading) == {}
     levels.close()

@@ -9,13 +9,24 @@ from typing import Any
 
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.graph.document import edits_from_plain
-from tonnetz.daemon.graph.spec import Catalogue
+from tonnetz.daemon.graph.spec import Catalogue, NodeSpec, ParameterSpec, PortSpec
+from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.session import Session
 from tonnetz.daemon.settings import Settings, StorageSettings
 from tonnetz.daemon.startup import begin
 
 ANN, BOB = (Caller(name, "operator", "test") for name in ("ann", "bob"))
+
+CASTER = NodeSpec(
+    type="caster",
+    category="sink",
+    help="Has a secret.",
+    core_type="null_output",
+    parameters=(ParameterSpec(name="key", kind="text", default="", help="It.", secret=True, core=False),),
+    ports=(PortSpec(name="in", direction="input", help="What goes out."),),
+)
+WITH_CASTER = {**load_catalogue()[0], "caster": CASTER}
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ struct plan {
 	int32_t error;  /* errno */
 	int32_t cut;    /* whether a write takes half of its bytes before the next one fails */
 	int32_t failed; /* how many have failed */
+	int32_t syncs;  /* whether nothing but syncs is counted, and fails */
 };
 
 static volatile struct plan *plan;
@@ -62,8 +63,10 @@ static int is_watched(int fd)
 }
 
 /* Whether this call fails; sets errno. */
-static int fails(void)
+static int fails(int syncs)
 {
+	if (plan->syncs && !syncs)
+		return 0;
 	int call = ++plan->calls;
 	if (!plan->first || call < plan->first || call >= plan->first + plan->many)
 		return 0;
@@ -77,12 +80,12 @@ static ssize_t allowed(int fd, size_t size)
 {
 	if (!is_watched(fd))
 		return (ssize_t)size;
-	if (plan->cut && plan->first == plan->calls + 1 && size > 1) {
+	if (plan->cut && !plan->syncs && plan->first == plan->calls + 1 && size > 1) {
 		plan->calls++;
 		plan->first++; /* the rest of it fails */
 		return (ssize_t)(size / 2);
 	}
-	return fails() ? -1 : (ssize_t)size;
+	return fails(0) ? -1 : (ssize_t)size;
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
@@ -107,25 +110,25 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
 
 int fsync(int fd)
 {
-	return is_watched(fd) && fails() ? -1 : REAL(fsync)(fd);
+	return is_watched(fd) && fails(1) ? -1 : REAL(fsync)(fd);
 }
 
 int fdatasync(int fd)
 {
-	return is_watched(fd) && fails() ? -1 : REAL(fdatasync)(fd);
+	return is_watched(fd) && fails(1) ? -1 : REAL(fdatasync)(fd);
 }
 
 int ftruncate(int fd, off_t size)
 {
-	return is_watched(fd) && fails() ? -1 : REAL(ftruncate)(fd, size);
+	return is_watched(fd) && fails(0) ? -1 : REAL(ftruncate)(fd, size);
 }
 
 int ftruncate64(int fd, off64_t size)
 {
-	return is_watched(fd) && fails() ? -1 : REAL(ftruncate64)(fd, size);
+	return is_watched(fd) && fails(0) ? -1 : REAL(ftruncate64)(fd, size);
 }
 
 int rename(const char *from, const char *to)
 {
-	return plan && is_below(from) && fails() ? -1 : REAL(rename)(from, to);
+	return plan && is_below(from) && fails(0) ? -1 : REAL(rename)(from, to);
 }

@@ -13,25 +13,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
-from tonnetz.daemon.node_catalogue import load_catalogue
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.session import Session
 from tonnetz.daemon.storage import writer
 
-from .desk import apply, session, tone
+from .desk import WITH_CASTER, apply, session, tone
 
-CASTER = NodeSpec(
-    type="caster",
-    category="sink",
-    help="Has a secret.",
-    core_type="null_output",
-    parameters=(ParameterSpec(name="key", kind="text", default="", help="It.", secret=True, core=False),),
-    ports=(PortSpec(name="in", direction="input", help="What goes out."),),
-)
-CATALOGUE = {**load_catalogue()[0], "caster": CASTER}
 DOCUMENT = {"nodes": [{"id": "hum", "type": "tone"}, {"id": "cast", "type": "caster"}]}
 FOR_EVER = 1 << 30
+FORM = "7i"
+SIZE = struct.calcsize(FORM)
 
 writer.RETRY_S = 0.01
 writer.GRAPH_EVERY = 2  # so that whole graphs, pruning and checkpoints are among what fails
@@ -44,18 +35,18 @@ class Plan:
 
     def __init__(self, path: str) -> None:
         with open(path, "r+b") as file:
-            self._memory = mmap.mmap(file.fileno(), 24)
+            self._memory = mmap.mmap(file.fileno(), SIZE)
 
-    def set(self, first: int, many: int, error: int, cut: bool) -> None:
-        self._memory[:] = struct.pack("6i", 0, first, many, error, cut, 0)
+    def set(self, first: int, many: int, error: int, cut: bool, syncs: bool = False) -> None:
+        self._memory[:] = struct.pack(FORM, 0, first, many, error, cut, 0, syncs)
 
     @property
     def calls(self) -> int:
-        return int(struct.unpack("6i", self._memory[:])[0])
+        return int(struct.unpack(FORM, self._memory[:])[0])
 
     @property
     def failed(self) -> int:
-        return int(struct.unpack("6i", self._memory[:])[5])
+        return int(struct.unpack(FORM, self._memory[:])[5])
 
 
 async def attempt(made: Session, number: int) -> bool:
@@ -99,7 +90,7 @@ async def works_again(made: Session) -> None:
 async def round_of(folder: Path, plan: Plan, first: int, many: int, error: int, cut: bool, full: bool) -> bool:
     """False where the work was done before the first write that should fail."""
     options: dict[str, Any] = {"durability": "full" if full else "crash", "history_transactions": 3}
-    async with session(folder, DOCUMENT, CATALOGUE, **options) as made:
+    async with session(folder, DOCUMENT, WITH_CASTER, **options) as made:
         plan.set(first, many, error, cut)
         for number in range(1, 5):
             await attempt(made, number)
@@ -109,7 +100,7 @@ async def round_of(folder: Path, plan: Plan, first: int, many: int, error: int, 
         await works_again(made)
         assert await attempt(made, 7), "it is not as before"
         graph = made.graph
-    async with session(folder, None, CATALOGUE) as again:
+    async with session(folder, None, WITH_CASTER) as again:
         assert again.keeping.status.notes == (), again.keeping.status.notes
         assert again.graph == graph, "what is stored is not what was answered"
     return met
@@ -119,14 +110,14 @@ async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
     """Each write of a start fails, and all after it: it begins with what is stored, refuses changes until the disk
     works again, and the next one begins with the same graph."""
     durability = "full" if full else "crash"
-    async with session(folder, DOCUMENT, CATALOGUE) as made:
+    async with session(folder, DOCUMENT, WITH_CASTER) as made:
         await attempt(made, 1)
         graph = made.graph
     first = 0
     while True:
         first += 1
         plan.set(first, FOR_EVER, errno.ENOSPC, False)
-        async with session(folder, None, CATALOGUE, durability=durability) as again:
+        async with session(folder, None, WITH_CASTER, durability=durability) as again:
             assert again.graph == graph
             await written(again)
             failed = plan.failed
@@ -136,10 +127,34 @@ async def rounds_of_beginning(folder: Path, plan: Plan, full: bool) -> int:
             await works_again(again)
             assert await attempt(again, 2 + first)
             graph = again.graph
-        async with session(folder, None, CATALOGUE) as again:
+        async with session(folder, None, WITH_CASTER) as again:
             assert again.graph == graph and again.keeping.status.notes == ()
         if not failed:
             return first
+
+
+async def syncs_that_fail(folder: Path, plan: Plan, full: bool) -> int:
+    """The disk takes every write, and never says that it has arrived. Who wants to be safe from a loss of power is
+    refused; who does not is answered. Gives how many failed before the answer."""
+    durability = "full" if full else "crash"
+    writer.TIDY_BYTES = 1 << 20  # for a log that begins anew its head is synced, whoever asked for what
+    async with session(folder, DOCUMENT, WITH_CASTER, durability=durability) as made:
+        await attempt(made, 0)
+        await written(made)
+        plan.set(1, FOR_EVER, errno.EIO, False, syncs=True)
+        accepted = await attempt(made, 1)
+        failed = plan.failed
+        assert accepted is not full
+        if full:
+            assert made.keeping.status.state == "refusing" and "I/O" in made.keeping.status.message, made.keeping.status
+            assert not await attempt(made, 2), "nor is anything else accepted"
+        plan.set(0, 0, 0, False)
+        await works_again(made)
+        assert await attempt(made, 3)
+        graph = made.graph
+    async with session(folder, None, WITH_CASTER) as again:
+        assert again.graph == graph and again.keeping.status.notes == ()
+    return failed
 
 
 async def main(folder: Path, plan: Plan, full: bool) -> dict[str, int]:
@@ -155,6 +170,7 @@ async def main(folder: Path, plan: Plan, full: bool) -> dict[str, int]:
             first += 1
         tried[name] = first - 1
     tried["beginning"] = await rounds_of_beginning(folder / "beginning", plan, full)
+    tried["syncs"] = await syncs_that_fail(folder / "syncs", plan, full)
     return tried
 
 
