@@ -257,9 +257,9 @@ async def test_a_node_that_leaves_is_heard_to_the_end_of_its_fade(
     await until(lambda: not card.playback.running)
     end = card.playback.start_frame + card.playback.frames
     played, live = card.played(end - RATE // 4, RATE // 4)
-    assert live[: -4 * BLOCK].all()  # what it still had to play when it was closed was silence
     if card.playback.xruns:  # the machine took the card's thread away, at the end perhaps
         return
+    assert live[: -4 * BLOCK].all()  # what it still had to play when it was closed was silence
     last = int(np.flatnonzero(np.abs(played[0]) > 1e-3)[-1])
     assert RATE // 4 - last > 2 * BLOCK  # what it was given has been heard: silence followed it, a buffer of it
     assert np.abs(np.diff(played[0], 2)).max() < 0.012  # of a sine at -6 dB, 0.0086, and its fade

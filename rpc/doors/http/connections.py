@@ -24,6 +24,7 @@ from .answers import JSON, Turned, told
 
 LINGER_S = 2.0  # for a client to read why it is hung up on
 CUT_OFF = struct.pack("ii", 1, 0)  # SO_LINGER: what is not read yet is thrown away, and not kept by the system
+GRACE_S = 0.1  # some turns of the loop
 LEAVING = 50  # so many at once are given that time; beyond, they are cut off without a word
 RETRY_S = 5  # when to come again
 
@@ -196,6 +197,10 @@ class TcpConnection(asyncio.Protocol):
             self._heard = None
 
     def _lose_patience(self) -> None:
+        """Where this loop was held up, what came in time may wait to be looked at: that goes first."""
+        self._heard = asyncio.get_running_loop().call_later(GRACE_S, self._give_up)
+
+    def _give_up(self) -> None:
         if self._read is not None:  # an earlier answer is not read yet, and this request waits behind it
             self._await_head()
         elif self._silent:
