@@ -31,14 +31,16 @@ class Event(msgspec.Struct, frozen=True, eq=False):
 class Subscription:
     """The events of some names for one listener, as an async iterator that ends when it is closed.
 
-    After a loss the next event's params carry `dropped`, the number of events this listener did not get.
+    `replayed` of those that wait at first happened before; None: nobody asked for them, or not all are known. After a
+    loss the next event's params carry `dropped`, the number of events this listener did not get.
     """
 
-    def __init__(self, hub: Hub, names: frozenset[str], limit: int) -> None:
+    def __init__(self, hub: Hub, names: frozenset[str], limit: int, past: Collection[Event] | None) -> None:
         self.names = names
         self.limit = limit
+        self.replayed = None if past is None else len(past)
         self._hub = hub
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[Event] = deque(past or ())
         self._dropped = 0
         self._closed = False
         self._wake = asyncio.Event()
@@ -107,20 +109,19 @@ class Hub:
     ) -> Subscription:
         """Listen to events of these names, or to all; it begins with the next one published, or with those after
         `since` (see `missed`)."""
-        subscription = Subscription(self, frozenset(EVENT_NAMES if names is None else names), limit)
-        for event in (self.missed(since) or ()) if since is not None else ():
-            subscription.offer(event)
+        past = None if since is None else self.missed(since, names, limit)
+        subscription = Subscription(self, frozenset(EVENT_NAMES if names is None else names), limit, past)
         self._subscriptions.add(subscription)
         return subscription
 
-    def missed(self, since: int, names: Collection[str] | None = None) -> list[Event] | None:
-        """The events after number `since`. None: not all of them are known, or there is no such number, or they are
-        more than a listener's queue takes."""
+    def missed(self, since: int, names: Collection[str] | None = None, limit: int = QUEUE_LIMIT) -> list[Event] | None:
+        """The events of these names after number `since`. None: not all of them are known, or there is no such number,
+        or they are more than a listener's queue takes."""
         oldest = self._past[0].seq if self._past else self.seq + 1
         if not oldest - 1 <= since <= self.seq:
             return None
         found = [event for event in self._past if event.seq > since and (names is None or event.name in names)]
-        return found if len(found) <= QUEUE_LIMIT else None
+        return found if len(found) <= limit else None
 
     def forget(self, subscription: Subscription) -> None:
         """Called by a subscription that closes."""

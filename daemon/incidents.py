@@ -1,4 +1,4 @@
-"""What went wrong in the audio thread lately: when, what, and why, as far as that can be told."""
+"""Where sound was lost lately, or nearly: when, what, and why, as far as that can be told."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ class Incidents:
             node = node_of(event.id) if event.kind == "fault" else None
         if not cause:
             return
-        time = self._time_of(event.frame)
-        self._kept.append({"frame": event.frame, "time": time, "kind": event.kind, "cause": cause, "node": node})
+        self.add(event.frame, event.kind, cause, node)
+
+    def add(self, frame: int, kind: str, cause: str, node: str | None) -> None:
+        """Keeps one that somebody else noticed."""
+        self._kept.append({"frame": frame, "time": self._time_of(frame), "kind": kind, "cause": cause, "node": node})
 
     def _why_late(self, event: EngineEvent) -> tuple[str, str | None]:
         """It began late, or it took too long; what weighs more is the cause."""

@@ -26,7 +26,7 @@ from .engine.core import ClockKind
 from .event_log import log_events
 from .journal import set_up_log
 from .memory_lock import lock_memory
-from .options import SYSTEM_CONFIG, parser
+from .options import config_path, parser
 from .problems import Refusal
 from .reloading import Configuration, media_roots
 from .session import Session
@@ -58,7 +58,7 @@ def main() -> None:
     if arguments.command or arguments.print_unit:
         raise SystemExit(_install(arguments))
     set_up_log(arguments.log_level)
-    path = arguments.config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None)
+    path = config_path(arguments.config)
     try:
         settings = load_settings(path)
         if arguments.check:

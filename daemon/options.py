@@ -10,6 +10,11 @@ from .version import __version__
 SYSTEM_CONFIG = Path("/etc/tonnetz/tonnetz.yaml")
 
 
+def config_path(given: Path | None) -> Path | None:
+    """The configuration to read: the one that was named, else the system's if there is one, else none."""
+    return given or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None)
+
+
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="tonnetzd",

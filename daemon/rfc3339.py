@@ -1,12 +1,20 @@
-"""A time of day as it is written in requests: RFC 3339."""
+"""A time of day as it is written in requests and answers: RFC 3339, in UTC."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from .problems import Problem, refuse
 
+Grain = Literal["seconds", "milliseconds", "microseconds"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def written(time_ns: int, grain: Grain) -> str:
+    """`2026-05-04T12:00:00.250Z`, from ns since 1970; what is finer than the grain is cut off."""
+    moment = EPOCH + timedelta(microseconds=time_ns // 1000)
+    return moment.isoformat(timespec=grain).replace("+00:00", "Z")
 
 
 def nanoseconds(text: str) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.core import CoreError, EngineEvent
+from .engine.news import trouble_told_by
 from .incidents import Incidents
 from .memory_lock import memory_locked
 from .probing.levels import Selection
@@ -14,6 +16,8 @@ from .problems import Refusal
 if TYPE_CHECKING:
     from .probing.levels import Ear
     from .session import Session
+
+log = logging.getLogger(__name__)
 
 State = Literal["stopped", "running", "paused"]
 
@@ -142,8 +146,23 @@ class Runtime:
         return scene.pacer.id if runs and self.state == "running" else kind
 
     def hear(self, event: EngineEvent) -> None:
-        """What the audio thread tells of trouble is kept for `performance`."""
-        self._incidents.hear(event, self._session.stage.node_of)
+        """What the audio thread tells of trouble is kept for `performance`; the worst of it is told at once."""
+        node_of = self._session.stage.node_of
+        self._incidents.hear(event, node_of)
+        if message := trouble_told_by(event, node_of):
+            self._warn(message, event.frame)
+
+    def lose_sound(self, node_id: str, cause: str) -> None:
+        """A card, a player or a recorder was not served in time, or did not serve in time."""
+        if node_id not in self._session.graph.nodes:
+            return
+        frame = self._session.engine.frame
+        self._incidents.add(frame, "xrun", cause, node_id)
+        self._warn(f"{node_id}: {cause}", frame)
+
+    def _warn(self, message: str, frame: int) -> None:
+        log.warning("%s (frame %d)", message, frame)
+        self._session.events.publish("log", {"level": "warning", "message": message, "frame": frame})
 
     def _costliest(self) -> str:
         """The node that takes most of a block; empty where none has been timed yet."""

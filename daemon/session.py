@@ -12,7 +12,6 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .basis import Basis
@@ -25,7 +24,6 @@ from .endpoints.trial import Trial
 from .engine.card import Card
 from .engine.core import ClockKind, CoreEngine, CoreError, EngineEvent
 from .engine.latency import Latencies
-from .engine.news import trouble_told_by
 from .engine.parts import Order, Outside, Part, Settings
 from .engine.ring import Ring
 from .engine.stage import Stage
@@ -61,6 +59,7 @@ from .presence import Presence
 from .probing.probing import Probing
 from .problems import Refusal
 from .receipt import Receipt
+from .rfc3339 import written
 from .runtime import Runtime
 from .schedule import Schedule
 from .view import node_view, state_of, troubles, view
@@ -288,7 +287,7 @@ class Session:
         at_ns = time.time_ns()
         if status.frame_time_ns:
             at_ns = status.frame_time_ns + (frame - status.frame) * 1_000_000_000 // self.engine.sample_rate
-        return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return written(at_ns, "microseconds")
 
     def _publish(self, before: Graph, draft: Draft, revision: int, frame: int) -> None:
         request, accepted = draft.request, draft.accepted
@@ -309,6 +308,7 @@ class Session:
             channels=next(iter({**node.channels.inputs, **node.channels.outputs}.values())),
             media=self.media,
             on_state=on_state,
+            on_gap=lambda cause: self._loop.call_soon_threadsafe(self.runtime.lose_sound, node.id, cause),
             make_ring=functools.partial(Ring, rate=self.engine.sample_rate),
             make_card=self._make_card,
         )
@@ -387,9 +387,6 @@ class Session:
             tell = self._to_tell.pop(self.stage.adopted(event), None)
             if tell:
                 tell(event.frame)
-        elif message := trouble_told_by(event, self.stage.node_of):
-            log.warning("%s (frame %d)", message, event.frame)
-            self.events.publish("log", {"level": "warning", "message": message, "frame": event.frame})
 
     def schedule_sweep(self) -> None:
         """Looks again when the next fade is over. Where blocks are stepped, `Runtime` calls `sweep` between steps:

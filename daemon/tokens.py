@@ -13,8 +13,8 @@ import hmac
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ import msgspec
 
 from .caller import Role
 from .problems import Problem, Refusal, refuse
+from .rfc3339 import written
 
 if TYPE_CHECKING:
     from .settings import GivenToken
@@ -91,7 +92,7 @@ class TokenFile:
         """A new token, and its secret, which is kept nowhere. Names need not be unique."""
         id = secrets.token_hex(ID_BYTES)
         secret = f"{PREFIX}_{id}_{secrets.token_urlsafe(SECRET_BYTES)}"
-        made = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        made = written(time.time_ns(), "seconds")
         if not re.fullmatch(NAME, name):
             message = f"'{name}' is no name for a token: letters, digits, '.', '_' and '-', at most 63."
             raise refuse("invalid_params", [Problem("invalid_value", message, "name")])

@@ -37,6 +37,7 @@ def node_view(session: Session, node_id: str) -> dict[str, Any] | None:
 def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any]:
     spec = session.catalogue[node.type]
     part = session.stage.part(node.id)
+    state, message = state_and_message(session, node)
     shown: dict[str, Any] = {
         "id": node.id,
         "type": node.type,
@@ -44,7 +45,7 @@ def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any
         "label": node.label,
         "position": {"x": node.position.x, "y": node.position.y} if node.position else None,
         "bypass": node.bypass,
-        "state": "bypassed" if node.bypass else "running",
+        "state": state,
         "latency": part.core.latency,
         "latency_total": _total_latency(session, node),
         "ports": [
@@ -57,11 +58,18 @@ def _node(session: Session, node: Node, channels: NodeChannels) -> dict[str, Any
         ],
     }
     if part.outside is not None:
-        state = part.outside.state
-        shown["state"] = state_of(node, state.name)
-        shown["state_message"] = state.message
-        shown["detail"] = dict(state.detail)
+        shown["state_message"] = message
+        shown["detail"] = dict(part.outside.state.detail)
     return shown
+
+
+def state_and_message(session: Session, node: Node) -> tuple[str, str]:
+    """How a node is, and why."""
+    outside = session.stage.part(node.id).outside
+    if outside is None:
+        return "bypassed" if node.bypass else "running", ""
+    state = outside.state
+    return state_of(node, state.name), state.message
 
 
 def _total_latency(session: Session, node: Node) -> int:
@@ -76,14 +84,14 @@ def _total_latency(session: Session, node: Node) -> int:
 
 def troubles(session: Session) -> list[dict[str, str]]:
     """The nodes that neither run nor are bypassed on purpose: id, type, state, message. Only endpoints can be in
-    trouble."""
-    found = []
+    trouble; none while the engine is stopped, for then no node is to run."""
+    found: list[dict[str, str]] = []
+    if not session.runtime.active:
+        return found
     for node in session.graph.nodes.values():
-        outside = session.stage.part(node.id).outside
-        if outside is not None:
-            state = state_of(node, outside.state.name)
-            if state not in ("running", "bypassed"):
-                found.append({"id": node.id, "type": node.type, "state": state, "message": outside.state.message})
+        state, message = state_and_message(session, node)
+        if state not in ("running", "bypassed"):
+            found.append({"id": node.id, "type": node.type, "state": state, "message": message})
     return found
 
 

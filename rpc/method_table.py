@@ -17,7 +17,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 
 import msgspec
 import msgspec.inspect
@@ -26,6 +26,7 @@ from tonnetz.daemon.caller import Caller, Role
 from tonnetz.daemon.graph.wording import shortened, spoken
 from tonnetz.daemon.problems import Problem, Refusal, refuse, suggestion
 
+from .annotations import choices, leaves, metas
 from .route import Route
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class Connection(Protocol):
     """A lasting connection, which can be sent events: the socket has one, a single HTTP request has none. When it ends,
     the door calls `Session.presence.leave` with it."""
 
-    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
-        """From now on, or from the event after number `since`."""
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> int | None:
+        """From now on; with `since`, those after that number come first. How many those are; None: not all of them are
+        known, and none comes."""
         ...
 
     def unsubscribe(self) -> None: ...
@@ -151,10 +153,14 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     async def run(self, call: Call, params: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
         """Check the caller's role and the params, then do it. Whatever is wrong with either is a `Refusal`."""
+        return await self.function(call, **self.check(call, params))
+
+    def check(self, call: Call, params: Mapping[str, Any] | Sequence[Any] | None = None) -> dict[str, Any]:
+        """The function's arguments, where the caller may call it with them; else a `Refusal`."""
         if not call.caller.may(self.role):
             who = f"{call.caller.name} is {call.caller.role} here"
             raise Refusal("forbidden", f"{self.name} needs the role {self.role}; {who}.", role=self.role)
-        return await self.function(call, **self.bind(params))
+        return self.bind(params)
 
     def _problems(self, named: Mapping[str, Any]) -> Iterator[Problem]:
         """Everything that is wrong with the params, not only the first thing."""
@@ -305,42 +311,6 @@ def _unbounded(info: msgspec.inspect.Type, place: str) -> str | None:
     elif isinstance(info, msgspec.inspect.StructType | msgspec.inspect.TypedDictType):
         found = (_unbounded(field.type, f"{place}.{field.encode_name}") for field in info.fields)
     return next((place for place in found if place is not None), None)
-
-
-def leaves(kind: Any) -> Iterator[Any]:
-    """The plain types a type is built of, into structs and typed dictionaries too."""
-    waiting, seen = [kind], set()
-    while waiting:
-        kind = waiting.pop()
-        if get_origin(kind) is Annotated:
-            waiting.append(get_args(kind)[0])
-        elif get_args(kind):
-            waiting.extend(get_args(kind))
-        elif isinstance(kind, type) and hasattr(kind, "__annotations__") and kind not in seen:
-            seen.add(kind)
-            waiting.extend(get_type_hints(kind, include_extras=True).values())
-        else:
-            yield kind
-
-
-def metas(kind: Any) -> Iterator[msgspec.Meta]:
-    """The descriptions and bounds attached to a type, the outermost first."""
-    if get_origin(kind) is Annotated:
-        inner, *extras = get_args(kind)
-        yield from (extra for extra in extras if isinstance(extra, msgspec.Meta))
-        yield from metas(inner)
-    else:
-        for part in get_args(kind):
-            yield from metas(part)
-
-
-def choices(kind: Any) -> Iterator[Any]:
-    """The values of the literal types within a type."""
-    if get_origin(kind) is Literal:
-        yield from get_args(kind)
-    else:
-        for part in get_args(kind):
-            yield from choices(part)
 
 
 def problem_from(error: msgspec.ValidationError, parameter: Parameter, value: Any) -> Problem:

@@ -212,8 +212,8 @@ def test_both_ways_of_writing_edits_say_the_same() -> None:
 class Listener:
     """A connection that lasts, as far as methods are concerned."""
 
-    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
-        pass
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> int | None:
+        return None
 
     def unsubscribe(self) -> None:
         pass

@@ -146,12 +146,14 @@ CLIENTS = sorted(path for path in EXAMPLES.glob("1*") if path.suffix in (".py", 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda path: path.stem)
 def test_clients_run(client: Path, demo: Demo) -> None:
-    """Those in Python by the interpreter of the tests, JavaScript by node where there is one."""
+    """Those in Python by the interpreter of the tests, others by what there is of sh, node and websocat."""
     by = {".py": [sys.executable], ".sh": ["sh", "-e"], ".js": ["node", "--experimental-websocket", "--no-warnings"]}
-    if not shutil.which(by[client.suffix][0]):
-        pytest.skip(f"there is no {by[client.suffix][0]} on this machine")
+    path = f"{COMMANDS}:{os.environ['PATH']}"
+    needed = "websocat" if "websocat" in client.stem else by[client.suffix][0]
+    if not shutil.which(needed, path=path):
+        pytest.skip(f"there is no {needed} on this machine")
     where = demo.socket if "socket" in client.stem or "11_" in client.stem else demo.url
-    outcome = run(*by[client.suffix], client, where, cwd=demo.folder, TONNETZ_SOCKET=demo.socket)
+    outcome = run(*by[client.suffix], client, where, cwd=demo.folder, TONNETZ_SOCKET=demo.socket, PATH=path)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert "frame" in outcome.stdout
 

@@ -27,16 +27,29 @@ PACKAGES = {f"tonnetz.{name}": CHECKOUT / name for name in ("daemon", "rpc", "sy
 SOURCES = sorted(path for root in PACKAGES.values() for path in root.rglob("*.py"))
 C_SOURCES = sorted(path for folder in ("csrc", "csrc/nodes") for path in (CHECKOUT / folder).glob("*.[ch]"))
 
-# What the doors may know of the daemon: the values that cross them, and how it is set up; never what it does.
+# What the doors may know of the daemon: the values that cross them, how they are written, and how it is set up; never
+# what it does.
 DOORS_MAY_KNOW = {
-    "tonnetz.daemon",
-    "tonnetz.daemon.caller",
-    "tonnetz.daemon.event_names",
-    "tonnetz.daemon.events",
-    "tonnetz.daemon.problems",
-    "tonnetz.daemon.receipt",
-    "tonnetz.daemon.settings",
-    "tonnetz.daemon.version",
+    f"tonnetz.daemon.{name}"
+    for name in (
+        "caller",
+        "document_text",
+        "event_names",
+        "event_types",
+        "events",
+        "graph.edits",
+        "graph.wording",
+        "problems",
+        "receipt",
+        "settings",
+        "tokens",
+        "version",
+    )
+}
+# Two commands do without a daemon what it does.
+COMMANDS_MAY_KNOW = {
+    "tonnetz.rpc.doors.command_line.render": {"tonnetz.daemon.offline"},
+    "tonnetz.rpc.doors.command_line.token": {"tonnetz.daemon.options"},
 }
 # graph/ is pure: the same input gives the same output, with nothing outside touched.
 GRAPH_MAY_NOT_USE = {
@@ -170,11 +183,27 @@ def test_endpoints_are_handed_what_they_need() -> None:
     assert broken("tonnetz.daemon.node_types", forbidden=above) == []
 
 
+def known_to_doors() -> dict[str, set[str]]:
+    """What of the daemon each module of the doors imports, and the method table; beyond what its command may."""
+    return {
+        name: {target for target in targets if within(target, "tonnetz.daemon")} - COMMANDS_MAY_KNOW.get(name, set())
+        for name, targets in IMPORTS.items()
+        if within(name, "tonnetz.rpc.doors") or name == "tonnetz.rpc.method_table"
+    }
+
+
 def test_doors_know_the_table_and_not_the_daemon() -> None:
-    own = {"tonnetz.rpc"}
-    assert broken("tonnetz.rpc.doors", allowed=own | DOORS_MAY_KNOW) == []
-    assert broken("tonnetz.rpc.method_table", allowed=own | DOORS_MAY_KNOW) == []
+    assert set().union(*known_to_doors().values()) == DOORS_MAY_KNOW, "also what nobody needs any more goes"
+    for name, more in COMMANDS_MAY_KNOW.items():
+        assert more <= IMPORTS[name]
+    assert broken("tonnetz.rpc.doors", allowed={"tonnetz.rpc", "tonnetz.daemon"}) == []
     assert broken("tonnetz.rpc.methods", forbidden={"tonnetz.rpc.doors", "tonnetz.daemon.main"}) == []
+
+
+@pytest.mark.parametrize("target", ["tonnetz.daemon", "tonnetz.daemon.session", "tonnetz.daemon.offline"])
+def test_a_door_that_knows_more_would_be_noticed(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(IMPORTS, "tonnetz.rpc.doors.http.example", {"tonnetz.daemon.problems", target})
+    assert set().union(*known_to_doors().values()) - DOORS_MAY_KNOW == {target}
 
 
 def test_only_main_imports_upward() -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tonnetz.daemon.rfc3339 import nanoseconds
+from tonnetz.daemon.rfc3339 import nanoseconds, written
+
+
+def test_times_are_written_in_utc_and_read_back() -> None:
+    noon = nanoseconds("2026-05-04T14:00:00.123456+02:00")
+    assert written(noon, "microseconds") == "2026-05-04T12:00:00.123456Z"
+    assert written(noon, "milliseconds") == "2026-05-04T12:00:00.123Z"
+    assert written(noon + 999, "seconds") == "2026-05-04T12:00:00Z"
+    assert nanoseconds(written(noon, "microseconds")) == noon
 
 
 def test_times_are_read_as_rfc_3339() -> None:

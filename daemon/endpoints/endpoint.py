@@ -91,6 +91,7 @@ class Surroundings:
     channels: int  # of the node's one port
     media: MediaRoots
     on_state: Callable[[EndpointState], None]  # may be called from any thread
+    on_gap: Callable[[str], object]  # sound was lost, and why, as a sentence; may be called from any thread
     make_ring: Callable[[int, int], Any]  # (channels, frames) -> Ring
     make_card: Callable[..., Any] | None = None  # daemon/engine/card.py has it; None: no sound card is to be opened
 

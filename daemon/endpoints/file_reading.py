@@ -128,7 +128,9 @@ class FileReading(ThreadedEndpoint):
                 self._write(converter.push(mix(piece.block)))
                 self._next_s = (piece.at + (0 if piece.period else piece.block.shape[1])) / file.rate
                 if piece.block.shape[1] and not self.is_told("running"):
+                    self.forgive_gaps()
                     self.tell("running")
+                self.look_for_gaps(f"{file.path} could not be read in time:")
         finally:
             self._write(converter.finish())
 

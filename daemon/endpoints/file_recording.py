@@ -110,6 +110,7 @@ class FileRecording(ThreadedEndpoint):
                 self._take_up_changes()
                 there = self.ring.wait_frames(self._readable(self._piece), WAIT_MS)
                 self._record(self.ring.read(self._readable(there)))
+                self.look_for_gaps(f"{self._path or self._names.template} could not be written in time:")
             self._leave_out_what_came_late()
             self._finish_file()
         except OSError as error:

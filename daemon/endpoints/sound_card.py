@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 RING_S = 0.5  # an audio thread that was held up for a quarter of a second runs after what it missed: twice that fits
 SILENT_DRIVER_S = 2.0  # a driver or server that has not answered for so long hangs
 CLOSING_S = 1.0  # a card has played what it holds by then; one whose driver hangs has nothing that is worth waiting for
+XRUNS_S = 0.3  # between two times that xruns are told: a machine that is overrun has them all the time
 LOOK_S = 1.0  # how often a running card is asked whether it still answers
 
 
@@ -59,7 +61,11 @@ class SoundCard:
         self.node_id = node_id
         self.ring: Ring = surroundings.make_ring(surroundings.channels, round(RING_S * surroundings.sample_rate))
         self._settings = settings
+        self._capture = capture
         self._on_state = surroundings.on_state
+        self._on_gap = surroundings.on_gap
+        self._xruns, self._xrun_ms = 0, 0.0  # those that were told
+        self._xruns_told = -XRUNS_S
         self._told: tuple[str, str] = ("starting", "")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._look: asyncio.TimerHandle | None = None
@@ -128,14 +134,29 @@ class SoundCard:
     def _hear(self) -> None:
         if self._card is not None:
             self._card.clear_bell()
+            self._tell_xruns()
             self._tell()
 
     def _look_again(self) -> None:
         """A driver that hangs rings no bell."""
         if self._loop is not None:
             self._look = self._loop.call_later(LOOK_S, self._look_again)
+            self._tell_xruns()
             if self.state.name != self._told[0]:
                 self._tell()
+
+    def _tell_xruns(self) -> None:
+        now = time.monotonic()
+        if self._card is None or now - self._xruns_told < XRUNS_S:
+            return
+        status = self._card.status
+        xruns, lost_ms = status.xruns - self._xruns, status.xrun_ms - self._xrun_ms
+        if xruns > 0:
+            self._xruns, self._xrun_ms, self._xruns_told = status.xruns, status.xrun_ms, now
+            how = f"{self._settings.device} ran {'over' if self._capture else 'dry'}"
+            times = f", {xruns} times" if xruns > 1 else ""
+            advice = "If that comes again, longer or more periods help (period_frames, periods)."
+            self._on_gap(f"{how}{times}: {lost_ms:.1f} ms passed until it went on. {advice}")
 
     def _tell(self) -> None:
         state = self.state

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 from .endpoint import EndpointState, Ring, StateName, Surroundings
 
 log = logging.getLogger(__name__)
+
+GAP_S = 1.0  # between two gaps that are told: a disk that stays too slow makes one in every piece
 
 
 class ThreadedEndpoint:
@@ -26,6 +29,8 @@ class ThreadedEndpoint:
         self.ending = threading.Event()
         self._thread = threading.Thread(target=self._live, name=f"endpoint {node_id}")
         self._told: tuple[StateName, str] = ("starting", "")
+        self._missed = 0  # frames of the ring's that were told, or that nobody waited for
+        self._gap_told = -GAP_S
 
     def work(self) -> None:
         raise NotImplementedError
@@ -69,6 +74,19 @@ class ThreadedEndpoint:
             log.warning("%s: %s: %s", self.node_id, name, message)
         if not self.ending.is_set():
             self.surroundings.on_state(self.state)
+
+    def forgive_gaps(self) -> None:
+        """What was missing until now was no loss: the sound begins here."""
+        self._missed = self.ring.missed
+
+    def look_for_gaps(self, why: str) -> None:
+        """Tells of frames that the audio thread found missing, or had no room for, since it was told last. `why` ends
+        in a colon."""
+        missed, now = self.ring.missed - self._missed, time.monotonic()
+        if missed > 0 and now - self._gap_told >= GAP_S and not self.ending.is_set():
+            self._missed += missed
+            self._gap_told = now
+            self.surroundings.on_gap(f"{why} {missed / self.surroundings.sample_rate:.3f} s are lost.")
 
     def _live(self) -> None:
         try:

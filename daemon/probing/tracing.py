@@ -10,6 +10,7 @@ from ..engine.core import CoreError
 from ..engine.core_probes import CoreTrace, TraceLine
 from ..graph.config import redact
 from ..problems import Refusal
+from ..view import state_and_message
 from .leaving import take_away
 from .places import known_part
 
@@ -56,11 +57,14 @@ async def _wait(session: Session, node_id: str, probe: CoreTrace, blocks: int) -
 
 def _told(session: Session, node_id: str, blocks: int, lines: list[TraceLine], heard: list[Event]) -> dict[str, Any]:
     node = session.graph.nodes.get(node_id)
+    state, message = state_and_message(session, node) if node else ("", "")
     begin = lines[0].begin_ns if lines else 0
     return {
         "node": node_id,
         "type": node.type if node else "",
         "config": redact(session.catalogue[node.type], node.config) if node else {},
+        "state": state,
+        "state_message": message,
         "sample_rate": session.engine.sample_rate,
         "block_frames": session.engine.block_frames,
         "complete": len(lines) == blocks,

@@ -19,7 +19,8 @@ from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.runtime import Runtime
 from tonnetz.daemon.schedule import Schedule
-from tonnetz.rpc.method_table import Method, load_methods, metas
+from tonnetz.rpc.annotations import metas
+from tonnetz.rpc.method_table import Method, load_methods
 from tonnetz.rpc.openrpc import openrpc_document
 
 from .markdown import code, either, plain, schema_words, slug, table, type_slug

@@ -39,13 +39,15 @@ class EventStream:
         self._subscription: Subscription | None = None
         self._pump: asyncio.Task[None] | None = None
 
-    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
-        """Send events of these names from now on, or those after `since` first, in place of those sent so far.
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> int | None:
+        """Send events of these names from now on, and those after `since` first, in place of those sent so far. How
+        many those are; None where not all are known.
 
         They wait for `start`.
         """
         self.unsubscribe()
         self._subscription = self._session.events.subscribe(names, since=since)
+        return self._subscription.replayed
 
     def unsubscribe(self) -> None:
         """Send no more events."""

@@ -70,7 +70,7 @@ class TracedBlock(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """The blocks of a node one by one, its parameters afterwards, and the events that fell between.
+    """The blocks of a node one by one, its parameters and its state afterwards, and the events that fell between.
 
     `complete`: as many came as were asked for.
     """
@@ -78,6 +78,8 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     type: str
     config: dict[str, Any]
+    state: str
+    state_message: str
     sample_rate: int
     block_frames: int
     complete: bool

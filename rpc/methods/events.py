@@ -46,16 +46,14 @@ async def subscribe(
     meanwhile, if it is still known.
     """
     events = call.session.events
-    missed = None
-    if since is not None and run in (None, events.run):
-        missed = events.missed(since, names)
-    connection_of(call).subscribe(names, None if missed is None else since)
+    known = since if run in (None, events.run) else None  # another run's numbers say nothing here
+    replayed = connection_of(call).subscribe(names, known)
     return Subscribed(
         seq=events.seq,
         revision=call.session.revision,
         run=events.run,
-        replayed=len(missed or ()),
-        snapshot_needed=since is not None and missed is None,
+        replayed=replayed or 0,
+        snapshot_needed=since is not None and replayed is None,
     )
 
 

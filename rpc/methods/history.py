@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -10,6 +9,7 @@ from msgspec import Meta
 
 from tonnetz.daemon.entry import Entry, Kind
 from tonnetz.daemon.receipt import Receipt
+from tonnetz.daemon.rfc3339 import written
 
 from ..method_table import Call, Shell, method
 from ..route import Route
@@ -138,7 +138,7 @@ def shown(entry: Entry, undone: bool, call: Call, details: bool) -> HistoryEntry
     edits = msgspec.to_builtins(veiled_edits(entry.edits, call.session.catalogue)) if details else []
     return HistoryEntry(
         revision=entry.revision,
-        time=rfc3339(entry.time_ns),
+        time=written(entry.time_ns, "milliseconds"),
         frame=entry.frame,
         author=entry.author,
         origin=entry.origin,
@@ -150,8 +150,3 @@ def shown(entry: Entry, undone: bool, call: Call, details: bool) -> HistoryEntry
         of=entry.of,
         edits=edits,
     )
-
-
-def rfc3339(time_ns: int) -> str:
-    """A wall-clock time as the receipts write it."""
-    return datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

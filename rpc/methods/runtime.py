@@ -63,11 +63,16 @@ class NodeCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that went wrong in the audio thread, in the block at `frame`; `time` is UTC, RFC 3339."""
+    """Sound that was lost, or nearly, in the block at `frame` or shortly before; `time` is UTC, RFC 3339.
+
+    `late`: a block was done after its time. `gap`: the machine held the audio thread up for long. `stepped_down`: it
+    gave up its real-time priority. `fault`: `node` gave out NaN or infinity. `xrun`: the card, file or disk of `node`
+    ran dry or over.
+    """
 
     frame: int
     time: str
-    kind: Literal["late", "gap", "stepped_down", "fault"]
+    kind: Literal["late", "gap", "stepped_down", "fault", "xrun"]
     cause: str
     node: str | None
 
@@ -214,7 +219,5 @@ async def step(call: Call, blocks: Blocks = 1) -> RuntimeStatus:
 
 
 def not_running(call: Call) -> list[NodeTrouble]:
-    """The nodes that neither run nor are bypassed on purpose; none while the engine is stopped: then no node runs."""
-    if call.session.runtime.state == "stopped":
-        return []
+    """The nodes that neither run nor are bypassed on purpose."""
     return [msgspec.convert(trouble, NodeTrouble) for trouble in call.session.troubles()]

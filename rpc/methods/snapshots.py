@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.receipt import Receipt
+from tonnetz.daemon.rfc3339 import written
 
 from ..method_table import Call, Shell, method
 from ..route import Route
 from .graph import DryRun, FadeMs, TransactionLabel
-from .history import rfc3339
 
 if TYPE_CHECKING:
     from tonnetz.daemon.storage.snapshots import Snapshot
@@ -131,7 +131,7 @@ def view(snapshot: Snapshot) -> SnapshotView:
     return SnapshotView(
         name=snapshot.name,
         revision=snapshot.revision,
-        time=rfc3339(snapshot.time_ns),
+        time=written(snapshot.time_ns, "milliseconds"),
         author=snapshot.author,
         nodes=snapshot.nodes,
         connections=snapshot.connections,

@@ -9,12 +9,12 @@ from msgspec import Meta
 
 from tonnetz.daemon.graph.edits import Coordinate, NodeId
 from tonnetz.daemon.receipt import Receipt
+from tonnetz.daemon.rfc3339 import written
 
 from ..method_table import Call, Shell, method
 from ..route import Route
 from .graph import DryRun, FadeMs, TransactionLabel
 from .graph_clone import nodes_named
-from .history import rfc3339
 from .snapshots import Replace, store_of
 
 TemplateName = Annotated[
@@ -57,7 +57,7 @@ async def list_(call: Call) -> list[TemplateView]:
             TemplateView(
                 name=stored.name,
                 help=stored.help,
-                time=rfc3339(stored.time_ns),
+                time=written(stored.time_ns, "milliseconds"),
                 author=stored.author,
                 nodes=document["nodes"],
                 connections=document["connections"],

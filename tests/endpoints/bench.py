@@ -97,6 +97,7 @@ class Place:
     rate: int = RATE
     channels: int = 2
     states: list[EndpointState] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
     endpoints: list[Endpoint] = field(default_factory=list)
 
     def open(self, node_type: ModuleType, config: Mapping[str, Any]) -> Endpoint:
@@ -117,6 +118,7 @@ class Place:
             channels=self.channels,
             media=MediaRoots(play_roots=(self.folder,), record_root=self.folder / "recordings"),
             on_state=self.states.append,
+            on_gap=self.gaps.append,
             make_ring=RingDouble,
         )
 

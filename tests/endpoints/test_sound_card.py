@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.endpoints.endpoint import MediaRoots
 from tonnetz.daemon.graph.edits import AddNode, AnyEdit, ConfigureNode, Connect, RemoveNode
 from tonnetz.daemon.offline import render
+from tonnetz.daemon.rfc3339 import nanoseconds
 from tonnetz.daemon.session import Session
 
 from ..alsa.virtual_card import BYTES, VirtualCard
@@ -64,6 +66,11 @@ class Studio:
     def frame(self) -> int:
         return self.session.engine.frame
 
+    def xruns_told(self, node_id: str) -> int:
+        """How many xruns the incidents of a node speak of."""
+        causes = [one["cause"] for one in self.session.runtime.performance()["incidents"] if one["node"] == node_id]
+        return sum(int(times[1]) if (times := re.search(r", (\d+) times:", cause)) else 1 for cause in causes)
+
     async def moves(self, frames: int = 20 * BLOCK) -> None:
         begin = self.frame
         await until(lambda: self.frame >= begin + frames)
@@ -80,6 +87,20 @@ async def studio(tmp_path: Path) -> AsyncIterator[Callable[..., Studio]]:
     yield enter
     for one in opened:
         await one.session.close()
+
+
+def logged_by(here: Studio) -> list[Mapping[str, Any]]:
+    """What its `log` events tell from now on."""
+    told: list[Mapping[str, Any]] = []
+    publish = here.session.events.publish
+
+    def record(name: Any, params: Mapping[str, Any]) -> Any:
+        if name == "log":
+            told.append(params)
+        return publish(name, params)
+
+    here.session.events.publish = record  # type: ignore[method-assign]
+    return told
 
 
 def steady_noise(channels: int = 2, **config: Any) -> AddNode:
@@ -236,9 +257,9 @@ async def test_a_node_that_leaves_is_heard_to_the_end_of_its_fade(
     await until(lambda: not card.playback.running)
     end = card.playback.start_frame + card.playback.frames
     played, live = card.played(end - RATE // 4, RATE // 4)
-    assert live[: -4 * BLOCK].all()  # what it still had to play when it was closed was silence
     if card.playback.xruns:  # the machine took the card's thread away, at the end perhaps
         return
+    assert live[: -4 * BLOCK].all()  # what it still had to play when it was closed was silence
     last = int(np.flatnonzero(np.abs(played[0]) > 1e-3)[-1])
     assert RATE // 4 - last > 2 * BLOCK  # what it was given has been heard: silence followed it, a buffer of it
     assert np.abs(np.diff(played[0], 2)).max() < 0.012  # of a sine at -6 dB, 0.0086, and its fade
@@ -531,8 +552,10 @@ async def test_a_card_that_stands_still_is_given_up_and_taken_up_again(
 async def test_xruns_are_recovered_from_counted_and_timed(
     studio: Callable[..., Studio], make_card: Callable[..., VirtualCard]
 ) -> None:
+    """Counted in the node's state, and each told with its time and cause among what went wrong."""
     card = make_card(stepped=True)
     here = studio()
+    logged = logged_by(here)
     await here.apply(steady_noise(), output(card), Connect(source="noise.out", target="out.in"))
     await here.session.runtime.start()
     await here.is_now("out", "running")
@@ -544,6 +567,14 @@ async def test_xruns_are_recovered_from_counted_and_timed(
         await until(lambda xruns=xruns: here.detail("out")["xruns"] == xruns)
         await step_along(here, card, 10)
     assert card.playback.xruns == 2 and here.detail("out")["xrun_ms"] > 0 and here.node("out")["state"] == "running"
+    await until(lambda: here.xruns_told("out") == 2)
+    incidents = [one for one in here.session.runtime.performance()["incidents"] if one["kind"] == "xrun"]
+    assert all(one["node"] == "out" and 0 < one["frame"] <= here.frame for one in incidents)
+    assert [one["frame"] for one in incidents] == sorted(one["frame"] for one in incidents)
+    assert abs(nanoseconds(incidents[0]["time"]) - time.time_ns()) < 3600e9
+    assert all(one["cause"].startswith(f"{card.device} ran dry") and " ms passed" in one["cause"] for one in incidents)
+    told = [params["message"] for params in logged if params["message"].startswith("out: ")]
+    assert told == [f"out: {one['cause']}" for one in incidents]
     assert np.abs(card.played(card.playback.start_frame + 4 * BLOCK, 4 * BLOCK)[0]).max() > 0.1
 
 
@@ -555,6 +586,9 @@ async def test_overruns_of_a_capture(studio: Callable[..., Studio], make_card: C
     await here.is_now("mic", "running")
     card.advance(100 * BLOCK)
     await until(lambda: here.detail("mic")["xruns"] == 1)
+    await until(lambda: here.xruns_told("mic") == 1)
+    (incident,) = [one for one in here.session.runtime.performance()["incidents"] if one["kind"] == "xrun"]
+    assert incident["node"] == "mic" and incident["cause"].startswith(f"{card.device} ran over: ")
     before = here.frame
     card.advance(BLOCK)
     await until(lambda: here.frame > before)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import re
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import pytest
 import soundfile
 
 from tonnetz.daemon.caller import Caller
+from tonnetz.daemon.endpoints.audio_file import AudioFile
 from tonnetz.daemon.endpoints.endpoint import MediaRoots
+from tonnetz.daemon.endpoints.wav import WavFile
 from tonnetz.daemon.engine.core import ClockKind
 from tonnetz.daemon.graph.edits import AddNode, ConfigureNode, Connect, RemoveNode, Strategy
 from tonnetz.daemon.problems import Refusal
@@ -238,6 +242,85 @@ async def test_rings_are_exchanged_without_losing_a_frame(studio: Callable[..., 
     assert (detail["lost_frames"], detail["segments"]) == (0, 1)
     assert np.array_equal(take[:, : sound.shape[1]], sound[:, : take.shape[1]]) and take.shape[1] > 15 * RATE
     assert place.state("music")["detail"]["position_s"] == pytest.approx(take.shape[1] / RATE, abs=0.001)
+
+
+class Hanging:
+    """Where a disk hangs, once, until it is let go."""
+
+    def __init__(self) -> None:
+        self.hangs = threading.Event()
+        self.go_on = threading.Event()
+
+    def wait(self) -> None:
+        if self.hangs.is_set():
+            assert self.go_on.wait(60)
+
+
+@pytest.mark.parametrize("node", ["music", "tape"])
+async def test_a_disk_that_hangs_is_told_with_time_and_cause(
+    studio: Callable[..., Studio], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node: str
+) -> None:
+    """The player's ring runs dry, or the recorder's over: an incident, once the disk is back, and an event."""
+    disk = Hanging()
+    if node == "music":
+        read = AudioFile.blocks
+
+        def slow_blocks(file: AudioFile, start: int) -> Iterator[Any]:
+            for block in read(file, start):
+                disk.wait()
+                yield block
+
+        monkeypatch.setattr(AudioFile, "blocks", slow_blocks)
+    else:
+        write = WavFile.write
+
+        def slow_write(file: WavFile, block: Any) -> None:
+            disk.wait()
+            write(file, block)
+
+        monkeypatch.setattr(WavFile, "write", slow_write)
+    write_sound(tmp_path / "a.wav", noise(20 * RATE))
+    place = studio("internal")
+    await place.set_up({"path": "a.wav", "loop": True, "buffer_ms": 100}, {"buffer_ms": 200})
+    await place.session.runtime.start()
+    heard = place.session.events.subscribe(["log"])
+
+    def xruns() -> list[dict[str, Any]]:
+        told = place.session.runtime.performance()["incidents"]
+        return [one for one in told if one["kind"] == "xrun" and one["node"] == node]
+
+    await until(lambda: place.state("music")["state"] == place.state("tape")["state"] == "running")
+    before, ring = len(xruns()), place.session.stage.part(node).outside.ring  # type: ignore[union-attr]
+    disk.hangs.set()
+    missed = ring.missed
+    await until(lambda: ring.missed > missed + RATE / 4)
+    disk.go_on.set()
+    await until(lambda: len(xruns()) > before)
+    (newest, cause) = (xruns()[-1], xruns()[-1]["cause"])
+    name = "a.wav" if node == "music" else "take.wav"
+    assert name in cause and f"could not be {'read' if node == 'music' else 'written'} in time:" in cause
+    found = re.search(r"time: ([\d.]+) s are lost", cause)
+    assert found is not None and float(found[1]) >= 0.25 and 0 < newest["frame"] <= place.session.engine.frame
+    while (await anext(heard)).params["message"] != f"{node}: {cause}":
+        pass
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_told_of_the_wait_for_a_file(studio: Callable[..., Studio], tmp_path: Path) -> None:
+    """A player finds nothing in its ring until its file is open, and at its end: that is no loss."""
+    write_sound(tmp_path / "a.wav", noise(RATE // 4))
+    place = studio("freewheel")
+    await place.session.runtime.start()
+    for turn in range(5):
+        await place.set_up({"path": "a.wav", "on_end": "stop"}, {"path": f"take{turn}"})
+        await until(lambda: place.session.stage.part("music").outside.state.name == "ended")  # type: ignore[union-attr]
+        await place.session.apply([RemoveNode(id="music"), RemoveNode(id="tape")], caller=CALLER, fade_ms=0)
+    assert [one for one in place.session.runtime.performance()["incidents"] if one["kind"] == "xrun"] == []
 
 
 async def test_also_while_an_audio_thread_runs(studio: Callable[..., Studio], tmp_path: Path) -> None:

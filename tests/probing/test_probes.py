@@ -256,7 +256,7 @@ async def test_a_trace_tells_what_was_changed(session: Session) -> None:
     await session.runtime.step(8)
     told = await tracing
     assert told["complete"] and [b["frame"] for b in told["blocks"]] == [256 * n for n in range(12)]
-    assert told["config"]["gain_db"] == -20
+    assert told["config"]["gain_db"] == -20 and (told["state"], told["state_message"]) == ("running", "")
     assert [(c["event"], c.get("param")) for c in told["changes"]] == [
         ("parameter_changed", "gain_db"),
         ("transaction_applied", None),
@@ -267,6 +267,17 @@ async def test_a_trace_tells_what_was_changed(session: Session) -> None:
     assert all(block["busy_us"] > 0 for block in told["blocks"])
     times = [block["at_us"] for block in told["blocks"]]
     assert times[0] == 0 and times == sorted(times)
+
+
+async def test_a_trace_tells_what_a_node_suffers_from(session: Session) -> None:
+    await change(session, {"add_node": {"id": "gone", "type": "file_player", "config": {"path": "nothing.wav"}}})
+    tracing = asyncio.create_task(trace(session, "gone", 4))
+    await asyncio.sleep(0)
+    await session.runtime.step(4)
+    told = await tracing
+    while told["state"] == "starting":  # its thread looks for the file
+        told = await trace(session, "gone", 1)
+    assert told["state"] in ("retrying", "failed") and "nothing.wav" in told["state_message"]
 
 
 def peak(reading: Reading, node_id: str) -> float:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import click
 
 from tonnetz.daemon.document_text import read_text
-from tonnetz.daemon.problems import Refusal
-from tonnetz.rpc.client import Refused
+from tonnetz.rpc.annotations import bare
 from tonnetz.rpc.method_table import Method, Parameter, load_methods
 
 from .completing import completion_of
@@ -47,8 +45,6 @@ def command_from(method: Method) -> click.Command:
             params = params_from(method, given)
         except WrongWord as wrong:
             raise click.UsageError(sentence(wrong), context) from None
-        except Refusal as refusal:
-            raise Refused(refusal.code, refusal.message, refusal.data) from None
         result = terminal.call(method.name, **params)
         if isinstance(result, dict) and result.get("kind") == "blob":
             terminal.give_out(result)
@@ -121,7 +117,7 @@ def _from_file(parameter: Parameter, content: bytes) -> dict[str, Any]:
         text = content.decode()
     except UnicodeDecodeError:
         raise WrongWord("the file is not UTF-8 text") from None
-    if bare_type(parameter.type) is str:
+    if bare(parameter.type)[0] is str:
         return {parameter.name: text}
     value = read_text(text, "The file")
     return value if isinstance(value, dict) and parameter.name in value else {parameter.name: value}
@@ -131,20 +127,6 @@ def parameter_of(method: Method, name: str) -> Parameter:
     parameter = method.parameter(name)
     assert parameter is not None, "the table checks that shell usage names parameters"
     return parameter
-
-
-def bare_type(kind: Any) -> Any:
-    """The type without its annotations and without `| None`."""
-    while True:
-        if get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-        elif get_origin(kind) in (Union, types.UnionType):
-            inner = [part for part in get_args(kind) if part is not type(None)]
-            if len(inner) != 1:
-                return kind
-            kind = inner[0]
-        else:
-            return kind
 
 
 def _optional(method: Method) -> list[str]:
@@ -167,13 +149,13 @@ def _argument(parameter: Parameter, way: str, required: bool) -> click.Argument:
 
 def _is_large(parameter: Parameter) -> bool:
     """Whether it is no option for a shell: an object or a list, for which a shell form has a file."""
-    bare = bare_type(parameter.type)
-    return (get_origin(bare) or bare) in (dict, list)
+    kind, _ = bare(parameter.type)
+    return (get_origin(kind) or kind) in (dict, list)
 
 
 def _option(parameter: Parameter) -> click.Option:
     flag = f"--{parameter.name.replace('_', '-')}"
-    kind = bare_type(parameter.type)
+    kind, _ = bare(parameter.type)
     help = sentence(parameter.description)
     if kind is bool:
         names = [f"{flag}/--no-{flag[2:]}"] if parameter.default or parameter.default is None else [flag]
@@ -184,21 +166,21 @@ def _option(parameter: Parameter) -> click.Option:
 
 def _metavar(parameter: Parameter, required: bool = True) -> str | None:
     completion = completion_of(parameter.type)
-    bare = bare_type(parameter.type)
+    kind, _ = bare(parameter.type)
     if completion is not None:
         word = METAVARS[completion.what]
-    elif get_origin(bare) is Literal:
+    elif get_origin(kind) is Literal:
         return None  # click lists the choices
     else:
-        word = "on|off" if bare is bool else parameter.name.upper()
+        word = "on|off" if kind is bool else parameter.name.upper()
     return word if required else f"[{word}]"
 
 
 def _click_type(kind: Any) -> Any:
-    bare = bare_type(kind)
-    if get_origin(bare) is Literal:
-        return click.Choice(get_args(bare))
-    return BASIC.get(bare, _value)
+    kind, _ = bare(kind)
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    return BASIC.get(kind, _value)
 
 
 def _value(text: str) -> Any:

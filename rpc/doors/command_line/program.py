@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from tonnetz.daemon.problems import suggestion
+from tonnetz.daemon.problems import Refusal, suggestion
 from tonnetz.daemon.version import __version__
 from tonnetz.rpc.client import NotReached, Refused
 from tonnetz.rpc.method_table import Method, load_methods
@@ -60,6 +60,13 @@ class Program(click.Group):
         own = command_from(method) if method else None
         command = group_from(cmd_name, own, below) if below else own
         return with_common_options(command) if command else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What is refused here, before the daemon is asked or without it, ends like what the daemon refuses."""
+        try:
+            return super().invoke(ctx)
+        except Refusal as refusal:
+            raise Refused(refusal.code, refusal.message, refusal.data) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -9,8 +9,6 @@ from pathlib import Path
 import click
 
 from tonnetz.daemon.document_text import read_text
-from tonnetz.daemon.problems import Refusal
-from tonnetz.rpc.client import Refused
 
 from .printing import outline
 from .terminal import Terminal
@@ -57,8 +55,6 @@ def command(
             folder = Path(journal or "")
             folder = folder if folder.is_dir() else folder.parent
             result = replay(folder, seconds, Path.cwd(), bar.show, number=number)
-    except Refusal as refusal:
-        raise Refused(refusal.code, refusal.message, refusal.data) from None
     except UnicodeDecodeError:
         raise click.UsageError(f"{graph} is not UTF-8 text.") from None
     finally:

@@ -9,13 +9,11 @@ from pathlib import Path
 import click
 
 from tonnetz.daemon.caller import ROLES, Role
+from tonnetz.daemon.options import SYSTEM_CONFIG, config_path
 from tonnetz.daemon.problems import Refusal
 from tonnetz.daemon.tokens import Token, TokenFile
-from tonnetz.rpc.client import Refused
 
 from .terminal import Terminal, aligned
-
-SYSTEM_CONFIG = Path("/etc/tonnetz/tonnetz.yaml")
 
 
 @click.command(
@@ -48,20 +46,17 @@ def command(terminal: Terminal, act: str, name: str | None, role: Role, config: 
 
     if (name is None) != (act == "list"):
         raise click.UsageError("`tonnetz token list` takes no name, add and revoke take one.")
-    try:
-        settings = load_settings(config or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else None))
-        file = TokenFile(storage_folder(settings.storage or StorageSettings()))
-        if act == "list":
-            terminal.print([shown(token) for token in file.tokens().values()], listed(list(file.tokens().values())))
-        elif act == "add":
-            token, secret = file.add(name or "", role)
-            told = f"{secret}\n\nThis is the only time that it is shown. Whoever has it is {role}."
-            terminal.print({**shown(token), "token": secret}, told)
-        else:
-            gone = revoked(file, name or "")
-            terminal.print([shown(token) for token in gone], f"revoked: {', '.join(token.id for token in gone)}")
-    except Refusal as refusal:
-        raise Refused(refusal.code, refusal.message, refusal.data) from None
+    settings = load_settings(config_path(config))
+    file = TokenFile(storage_folder(settings.storage or StorageSettings()))
+    if act == "list":
+        terminal.print([shown(token) for token in file.tokens().values()], listed(list(file.tokens().values())))
+    elif act == "add":
+        token, secret = file.add(name or "", role)
+        told = f"{secret}\n\nThis is the only time that it is shown. Whoever has it is {role}."
+        terminal.print({**shown(token), "token": secret}, told)
+    else:
+        gone = revoked(file, name or "")
+        terminal.print([shown(token) for token in gone], f"revoked: {', '.join(token.id for token in gone)}")
 
 
 def revoked(file: TokenFile, name: str) -> list[Token]:

@@ -50,5 +50,10 @@ def performance_text(result: Mapping[str, Any], types: Mapping[str, str]) -> str
     lines += aligned(rows)
     newest = list(itertools.islice(reversed(result["incidents"]), MOST_INCIDENTS))
     lines += [""] * bool(newest)
-    lines += [f"{incident['time']}  {incident['kind']}: {incident['cause']}" for incident in newest]
+    lines += [_incident(incident) for incident in newest]
     return "\n".join(lines)
+
+
+def _incident(told: Mapping[str, Any]) -> str:
+    where = f" at {told['node']}" if told["node"] else ""
+    return f"{told['time']}  {told['kind']}{where}: {told['cause']}"

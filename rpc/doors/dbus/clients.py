@@ -31,14 +31,14 @@ class Client:
         self._session = session
         self._connection = connection
 
-    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> None:
-        """Send again what came after `since`, as far as it is known."""
-        if since is None:
-            return
-        for event in self._session.events.missed(since, names) or ():
+    def subscribe(self, names: Sequence[str] | None, since: int | None = None) -> int | None:
+        """Send again what came after `since`, if all of it is known: how much that is."""
+        missed = None if since is None else self._session.events.missed(since, names)
+        for event in missed or ():
             message = signal_of_event(event)
             message.destination = self.name
             self._connection.send(message)
+        return None if missed is None else len(missed)
 
     def unsubscribe(self) -> None:
         """The bus knows what each of its clients wants."""

@@ -12,12 +12,13 @@ import math
 import types
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from tonnetz.daemon.problems import Problem, refuse
 
+from ...annotations import bare
 from ..json_rpc import Limits, deeper_than
 from .connection import Variant
 
@@ -100,18 +101,6 @@ def parsed(text: str, where: str) -> Any:
 
 
 # ---- Types -----------------------------------------------------------------------------------------------------------
-
-
-def bare(kind: Any) -> tuple[Any, bool]:
-    """The type without its annotations and without None, and whether None is among its values."""
-    if get_origin(kind) is Annotated:
-        return bare(get_args(kind)[0])
-    if get_origin(kind) in (Union, types.UnionType):
-        parts = get_args(kind)
-        others = [part for part in parts if part is not type(None)]
-        if len(others) == 1:
-            return bare(others[0])[0], len(others) < len(parts)
-    return kind, False
 
 
 def _own_signature(kind: Any, outer: tuple[Any, ...] = ()) -> str | None:

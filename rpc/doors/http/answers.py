@@ -44,15 +44,24 @@ def answer(method: Method, result: Any) -> web.Response:
         return web.Response(text=result)
     response = json_response(result)
     if method.http.tagged:
-        response.headers["ETag"] = f'"{result.revision}"'
+        response.headers["ETag"] = etag(result.revision)
     return response
+
+
+def etag(revision: int) -> str:
+    """A graph's revision as HTTP writes it."""
+    return f'"{revision}"'
+
+
+def told(refusal: Refusal) -> dict[str, Any]:
+    """The error as it is told over HTTP and its WebSockets."""
+    return {"code": refusal.code, "name": refusal.name, "message": refusal.message, "data": refusal.data}
 
 
 def error_response(refusal: Refusal) -> web.Response:
     """`{"error": {code, name, message, data}}`, under the status of the error table or the refusal's own."""
-    error = {"code": refusal.code, "name": refusal.name, "message": refusal.message, "data": refusal.data}
     status: int = ERROR_KINDS[refusal.name].status
-    response = json_response({"error": error}, refusal.status if isinstance(refusal, Turned) else status)
+    response = json_response({"error": told(refusal)}, refusal.status if isinstance(refusal, Turned) else status)
     if isinstance(refusal, Turned):
         response.headers.update(refusal.headers)
     return response

@@ -19,7 +19,8 @@ from .answers import Turned
 from .params import TICKET
 
 ORIGIN = "http"
-CALLER = "caller"  # under which a request keeps it
+CALLER = web.RequestKey("caller", Caller)  # under which a request keeps it
+ANYBODY = Caller("anybody", "viewer", ORIGIN)  # for what needs no token
 TICKET_S = 30.0  # from asking for one to the connection that it is for
 TICKETS = 1000  # at once; more are a mistake, or an attack
 BASIC, BEARER = "basic ", "bearer "
@@ -27,8 +28,7 @@ BASIC, BEARER = "basic ", "bearer "
 
 def caller_of(request: web.Request) -> Caller:
     """Whom the request was found to come from."""
-    caller: Caller = request[CALLER]
-    return caller
+    return request[CALLER]
 
 
 class _Ticket(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import os
@@ -15,11 +16,12 @@ from tonnetz.daemon.problems import Problem, Refusal, refuse
 from tonnetz.daemon.settings import HttpSettings, http_address
 from tonnetz.daemon.tokens import TokenFile
 
-from ...method_table import Method
+from ...method_table import Call, Method
 from ..json_rpc import JsonRpc, Limits, internal_error
 from . import PortInUse
 from .answers import error_response, from_aiohttp, json_response
-from .callers import CALLER, TICKET_S, Callers, caller_of
+from .callers import ANYBODY, CALLER, TICKET_S, Callers, caller_of
+from .connections import LINGER_S, Bounds, Connections
 from .graph_socket import graph_socket
 from .guard import HEADERS, Guard, is_address
 from .listening import Listening
@@ -54,18 +56,27 @@ class HttpDoor:
         *,
         limits: Limits = Limits(),
         guard: Guard | None = None,
+        bounds: Bounds = Bounds(),
     ) -> None:
         self.session = session
         self.host, self.port = http_address(settings.listen)
-        required = token_required(settings, self.host, tokens)
+        self._token_required = token_required(settings, self.host, tokens)
+        self._methods = methods
         self._json_rpc = JsonRpc(methods, limits)
         self._guard = guard or Guard(settings.allowed_hosts)
-        self._callers = Callers(tokens, required)
+        self._callers = Callers(tokens, self._token_required)
         self._sockets = Sockets(self._callers)
         self._listening = Listening(session, self._sockets)
         self._public: set[object] = set()  # handlers that need no token
+        self._connections = Connections(bounds, HEADERS)
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self._application = self._make(methods)
+
+    @property
+    def router(self) -> web.UrlDispatcher:
+        """All that can be asked for."""
+        return self._application.router
 
     @property
     def address(self) -> str:
@@ -80,24 +91,30 @@ class HttpDoor:
             logger=UNREADABLE,
             keepalive_timeout=KEEPALIVE_S,
             max_line_size=LONGEST_LINE,
+            lingering_time=LINGER_S,
         )
         await self._runner.setup()
+        assert self._runner.server is not None
+        protocol = self._connections.protocol(self._runner.server)
         try:
-            await web.TCPSite(self._runner, self.host, self.port).start()
+            self._server = await asyncio.get_running_loop().create_server(protocol, self.host, self.port)
         except OSError as error:
             await self._runner.cleanup()
             why = os.strerror(error.errno) if error.errno else error
             message = f"can't listen on http://{self.address}/: {why}; set doors.http.listen to another address"
             raise PortInUse(message) from error
-        self.port = self._runner.addresses[0][1]
+        self.port = self._server.sockets[0].getsockname()[1]
         log.info("listening on http://%s/", self.address)
 
     async def close(self) -> None:
         """Take leave of everybody and close the port."""
+        if self._server is not None:
+            self._server.close()
         await self._sockets.close()
         await self._listening.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        self._connections.close()
 
     # ---- The application ---------------------------------------------------------------------------------------------
 
@@ -128,20 +145,21 @@ class HttpDoor:
 
         @web.middleware
         async def protect(request: web.Request, handler: Handler) -> web.StreamResponse:
-            try:
-                self._guard.check(request)
-                if request.match_info.handler not in self._public:
-                    request[CALLER] = self._callers.find(request)
-                return await handler(request)
-            except Refusal as refusal:
-                return error_response(refusal)
-            except web.HTTPException as error:
-                return from_aiohttp(error, request)
-            except ConnectionError:
-                return web.Response()  # nobody is there to be answered
-            except Exception:
-                log.exception("%s %s failed", request.method, request.path)
-                return error_response(internal_error())
+            with self._connections.serving(request):
+                try:
+                    self._guard.check(request)
+                    if request.match_info.handler not in self._public:
+                        request[CALLER] = self._callers.find(request)
+                    return await handler(request)
+                except Refusal as refusal:
+                    return error_response(refusal)
+                except web.HTTPException as error:
+                    return from_aiohttp(error, request)
+                except ConnectionError:
+                    return web.Response()  # nobody is there to be answered
+                except Exception:
+                    log.exception("%s %s failed", request.method, request.path)
+                    return error_response(internal_error())
 
         return protect
 
@@ -152,11 +170,14 @@ class HttpDoor:
         return metrics_response(self.session, len(self._sockets))
 
     async def _openapi(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        return json_response(openapi_document())
+        return json_response(openapi_document(self._token_required))
 
     async def _healthz(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        troubled = self.session.runtime.active and self.session.troubles()
-        return json_response({"status": "degraded" if troubled else "ok", "state": self.session.runtime.state})
+        """What `system.health` finds, without what is nobody's business: messages name files and hosts. 200 whatever is
+        wrong: to start the daemon anew, as some would who are answered otherwise, ends what still plays."""
+        found = await self._methods["system.health"].run(Call(self.session, ANYBODY))
+        about = {"nodes_in_trouble": len(found.nodes), "storage": found.storage.state}
+        return json_response({"status": found.status, "state": found.state, **about})
 
 
 def token_required(settings: HttpSettings, host: str, tokens: TokenFile) -> bool:
@@ -177,6 +198,4 @@ def token_required(settings: HttpSettings, host: str, tokens: TokenFile) -> bool
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers["Server"] = "tonnetz"
+    response.headers.update(HEADERS)

@@ -22,6 +22,7 @@ BURST = 3000.0
 ADDRESSES = 10_000  # remembered at once
 
 HEADERS: Mapping[str, str] = {
+    "Server": "tonnetz",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "media-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -23,6 +23,7 @@ def metrics_text(session: Session, websockets: int) -> str:
     """All of it."""
     now = session.runtime.performance()
     listeners: list[Sample] = [({}, session.events.listeners)]
+    refusing = int(session.keeping.status.state == "refusing")
     lines: list[str] = []
     for family in (
         _family("engine_state", "gauge", "1 for the state that the engine is in.", _states(now["state"])),
@@ -44,6 +45,7 @@ def metrics_text(session: Session, websockets: int) -> str:
         _nodes(now["nodes"], "node_busy_maximum_seconds", "What a node took of a block at most.", "maximum_ns"),
         _faults(now["nodes"]),
         _family("node_trouble", "gauge", "1 for every node that is not running, by its state.", _troubles(session)),
+        _gauge("storage_refusing", "1 while nothing can be stored, and so nothing be changed.", refusing),
         _family("event_listeners", "gauge", "Connections that are told events.", listeners),
         _gauge("websockets", "Open WebSockets.", websockets),
     ):

@@ -17,6 +17,7 @@ from aiohttp import WSMsgType, web
 from tonnetz.daemon.problems import Problem, Refusal, refuse
 
 from ..json_rpc import Limits, parse
+from .answers import told
 from .params import TICKET
 from .sockets import Socket, Sockets
 
@@ -31,15 +32,13 @@ def monitoring_socket(session: Session, sockets: Sockets) -> Callable[[web.Reque
     """The handler of the route."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        first = _from_query(request)
-        end = session.probing.monitoring.subscribe(_wanted(session, first), lambda _figures: None)
-        end()  # what is wrong with it is said before the connection becomes a WebSocket
-        async with sockets.open(request, LIMITS.message_bytes) as socket:
-            client = MonitoringClient(session, socket)
-            try:
-                await client.serve(first)
-            finally:
-                client.close()
+        client = MonitoringClient(session)
+        try:
+            client.want(_from_query(request))  # what is wrong with it is said before this becomes a WebSocket
+            async with sockets.open(request, LIMITS.message_bytes) as socket:
+                await client.serve(socket)
+        finally:
+            client.close()
         return socket.response
 
     return handle
@@ -48,32 +47,33 @@ def monitoring_socket(session: Session, sockets: Sockets) -> Callable[[web.Reque
 class MonitoringClient:
     """One client. The figures that it has not been sent yet wait in one place, where newer ones take it over."""
 
-    def __init__(self, session: Session, socket: Socket) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._socket = socket
         self._end: Callable[[], None] | None = None
         self._newest: Figures | None = None
         self._wake = asyncio.Event()
         self._layout = 0  # the number of the one that the client knows
-        self._pump = asyncio.create_task(self._send())
 
-    async def serve(self, first: dict[str, Any]) -> None:
-        self._want(first)
-        async for message in self._socket:
-            if message.type is not WSMsgType.TEXT:
-                return
-            try:
-                self._want(parse(message.data.encode(), LIMITS))
-            except Refusal as refusal:
-                error = {"code": refusal.code, "name": refusal.name, "message": refusal.message, "data": refusal.data}
-                await self._socket.say(msgspec.json.encode({"type": "error", "error": error}).decode())
+    async def serve(self, socket: Socket) -> None:
+        """Send figures, and take other wishes, until the client leaves."""
+        pump = asyncio.create_task(self._send(socket))
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    return
+                try:
+                    self.want(parse(message.data.encode(), LIMITS))
+                except Refusal as refusal:
+                    await socket.say(msgspec.json.encode({"type": "error", "error": told(refusal)}).decode())
+        finally:
+            pump.cancel()
 
     def close(self) -> None:
-        self._pump.cancel()
+        """The client is gone."""
         if self._end is not None:
             self._end()
 
-    def _want(self, wanted: Any) -> None:
+    def want(self, wanted: Any) -> None:
         """In place of what was wanted before; where it is refused, that stays."""
         end = self._session.probing.monitoring.subscribe(_wanted(self._session, wanted), self._offer)
         if self._end is not None:
@@ -84,7 +84,7 @@ class MonitoringClient:
         self._newest = figures
         self._wake.set()
 
-    async def _send(self) -> None:
+    async def _send(self, socket: Socket) -> None:
         with contextlib.suppress(ConnectionError, TimeoutError):
             while True:
                 await self._wake.wait()
@@ -92,12 +92,12 @@ class MonitoringClient:
                 figures, self._newest = self._newest, None
                 if figures is None:
                     continue
-                await self._socket.say(figures.text)
+                await socket.say(figures.text)
                 if figures.meters is not None:
                     if figures.layout_number != self._layout:
-                        await self._socket.say(figures.layout)
+                        await socket.say(figures.layout)
                         self._layout = figures.layout_number
-                    await self._socket.say(figures.meters)
+                    await socket.say(figures.meters)
 
 
 def _wanted(session: Session, given: Any) -> Any:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from itertools import islice
 from typing import Any
 
-import msgspec
-
-from tonnetz.daemon.graph.edits import AnyEdit
 from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.version import __version__
 
 from ...method_table import Method, Parameter, load_methods
+from ...schemas import Schema, described, plain, with_default
 from .own_operations import OWN_OPERATIONS
 
 OPENAPI_VERSION = "3.1.0"
@@ -38,18 +35,15 @@ STATUSES: Mapping[int, str] = {
 
 
 @cache
-def openapi_document() -> dict[str, Any]:
-    """The whole document."""
-    methods = [method for method in load_methods().values() if method.http is not None]
-    types = [kind for method in methods for kind in (*(p.type for p in method.parameters), _json_result(method))]
-    schemas, components = msgspec.json.schema_components([AnyEdit, *types], ref_template="#/components/schemas/{name}")
-    remaining = iter(schemas)
-    components["Edit"] = next(remaining)
+def openapi_document(token_required: bool = False) -> dict[str, Any]:
+    """The whole document, of a door that asks everybody for a token or of one that does not."""
+    routed = (method for method in load_methods().values() if method.http is not None)
+    methods, components = described(routed, _json_result)
     paths: dict[str, dict[str, Any]] = {}
-    for method in methods:
-        assert method.http is not None
-        own = list(islice(remaining, len(method.parameters) + 1))
-        paths.setdefault(method.http.path, {})[method.http.verb.lower()] = _operation(method, own)
+    for one in methods:
+        route = one.method.http
+        assert route is not None
+        paths.setdefault(route.path, {})[route.verb.lower()] = _operation(*one)
     for path, operations in OWN_OPERATIONS.items():
         paths[path] = {verb: _with_errors(dict(operation), (400, 404, 503)) for verb, operation in operations.items()}
     document = {
@@ -61,8 +55,8 @@ def openapi_document() -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{}, {"token": []}],
-        "tags": [{"name": noun} for noun in dict.fromkeys([*(method.noun for method in methods), "http"])],
+        "security": [{"token": []}] if token_required else [{}, {"token": []}],
+        "tags": [{"name": noun} for noun in dict.fromkeys([*(one.method.noun for one in methods), "http"])],
         "paths": paths,
         "components": {
             "schemas": {**components, "Error": ERROR},
@@ -70,8 +64,7 @@ def openapi_document() -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))  # lists for msgspec's tuples
-    return plain
+    return plain(document)
 
 
 ERROR: Mapping[str, Any] = {
@@ -96,22 +89,18 @@ def _json_result(method: Method) -> Any:
     return None if method.result is str else method.result
 
 
-def _operation(method: Method, schemas: list[dict[str, Any]]) -> dict[str, Any]:
+def _operation(method: Method, parameters: list[tuple[Parameter, Schema]], result: Schema) -> dict[str, Any]:
     route = method.http
     assert route is not None
-    *own, result = schemas
     gives = method.result not in (None, type(None))
-    described = [
-        (parameter, schema, route.place(parameter.name))
-        for parameter, schema in zip(method.parameters, own, strict=True)
-    ]
+    placed = [(parameter, schema, route.place(parameter.name)) for parameter, schema in parameters]
     operation: dict[str, Any] = {
         "operationId": method.name,
         "tags": [method.noun],
         "summary": method.summary,
         "description": method.text,
         "parameters": [
-            _parameter(parameter, schema, place) for parameter, schema, place in described if place in ("path", "query")
+            _parameter(parameter, schema, place) for parameter, schema, place in placed if place in ("path", "query")
         ],
         "responses": {"200": _answer(method, result)} if gives else {"204": {"description": "It is done."}},
         "x-role": method.role,
@@ -123,7 +112,7 @@ def _operation(method: Method, schemas: list[dict[str, Any]]) -> dict[str, Any]:
         operation["parameters"].append(IF_NONE_MATCH)
         operation["responses"]["304"] = {"description": "The graph is still at that revision."}
     if route.has_body:
-        body = [(parameter, schema) for parameter, schema, place in described if place == "body"]
+        body = [(parameter, schema) for parameter, schema, place in placed if place == "body"]
         operation["requestBody"] = _body(body, route.whole)
     return _with_errors(operation, (kind.status for kind in ERROR_KINDS.values()))
 
@@ -140,26 +129,32 @@ def _answer(method: Method, schema: dict[str, Any]) -> dict[str, Any]:
     if method.result is str:
         content = {"text/plain": {"schema": {"type": "string"}}}
     content |= {media: {} for media in route.media}
-    described: dict[str, Any] = {"description": "What is asked for, or what was done.", "content": content}
+    shown: dict[str, Any] = {"description": "What is asked for, or what was done.", "content": content}
     if route.tagged:
-        described["headers"] = {"ETag": {"description": "The graph's revision.", "schema": {"type": "string"}}}
-    return described
+        shown["headers"] = {"ETag": {"description": "The graph's revision.", "schema": {"type": "string"}}}
+    return shown
 
 
 def _parameter(parameter: Parameter, schema: dict[str, Any], place: str) -> dict[str, Any]:
-    described: dict[str, Any] = {"name": parameter.name, "in": place, "required": place == "path" or parameter.required}
+    shown: dict[str, Any] = {"name": parameter.name, "in": place, "required": place == "path" or parameter.required}
     if parameter.description:
-        described["description"] = parameter.description
-    return {**described, "schema": _written(schema)}
+        shown["description"] = parameter.description
+    return {**shown, "schema": _written(schema)}
 
 
 def _written(schema: dict[str, Any]) -> dict[str, Any]:
     """As far as it can be written in a query: no null there, which is left out, and no objects."""
-    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") not in ("null", "object")]
+    kinds = [kind for kind in _alternatives(schema) if kind.get("type") not in ("null", "object")]
     if not kinds:
         return schema
     others = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
     return {**kinds[0], **others} if len(kinds) == 1 else {"anyOf": kinds, **others}
+
+
+def _alternatives(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Of a choice all that may be chosen, those within choices too; of anything else nothing."""
+    for kind in schema.get("anyOf", ()):
+        yield from _alternatives(kind) if "anyOf" in kind else [kind]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -167,25 +162,19 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return kinds[0] if len(kinds) == 1 else schema
 
 
-def _body(described: list[tuple[Parameter, dict[str, Any]]], whole: str) -> dict[str, Any]:
+def _body(parameters: list[tuple[Parameter, dict[str, Any]]], whole: str) -> dict[str, Any]:
     if whole:
-        ((parameter, schema),) = [one for one in described if one[0].name == whole]
+        ((parameter, schema),) = [one for one in parameters if one[0].name == whole]
         content = {"application/json": {"schema": _without_null(schema)}}
         return {"required": True, "description": parameter.description, "content": content}
-    required = [parameter.name for parameter, _ in described if parameter.required]
+    required = [parameter.name for parameter, _ in parameters if parameter.required]
     schema = {
         "type": "object",
-        "properties": {parameter.name: _with_default(parameter, schema) for parameter, schema in described},
+        "properties": {parameter.name: with_default(parameter, schema) for parameter, schema in parameters},
         "required": required,
         "additionalProperties": False,
     }
     return {"required": bool(required), "content": {"application/json": {"schema": schema}}}
-
-
-def _with_default(parameter: Parameter, schema: dict[str, Any]) -> dict[str, Any]:
-    if parameter.default in (msgspec.NODEFAULT, None):
-        return schema
-    return {**schema, "default": msgspec.to_builtins(parameter.default)}
 
 
 def _json(reference: str) -> dict[str, Any]:

@@ -48,11 +48,14 @@ OWN_OPERATIONS: Mapping[str, Mapping[str, dict[str, Any]]] = {
             "Tell whether the daemon is well, to whoever asks.",
             {
                 "200": _json(
-                    "It answers. `degraded`: some nodes are in trouble.",
+                    "It answers. `degraded`: nodes are in trouble, or nothing can be stored and so changed.",
                     status={"enum": ["ok", "degraded"]},
                     state={"enum": ["running", "paused", "stopped"]},
+                    nodes_in_trouble={"type": "integer"},
+                    storage={"enum": ["ok", "off", "refusing"]},
                 )
             },
+            security=[],  # whoever asks
         )
     },
     "/metrics": {
@@ -60,5 +63,7 @@ OWN_OPERATIONS: Mapping[str, Mapping[str, dict[str, Any]]] = {
             "metrics", "Give all figures in the text format of Prometheus.", {"200": _text("The figures.")}
         )
     },
-    "/openapi.json": {"get": _operation("openapi", "Give this document.", {"200": _json("An OpenAPI 3.1 document.")})},
+    "/openapi.json": {
+        "get": _operation("openapi", "Give this document.", {"200": _json("An OpenAPI 3.1 document.")}, security=[])
+    },
 }

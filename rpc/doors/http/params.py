@@ -14,7 +14,8 @@ from aiohttp import web
 from tonnetz.daemon.graph.wording import shortened
 from tonnetz.daemon.problems import Problem, Refusal, refuse, suggestion
 
-from ...method_table import Method, leaves
+from ...annotations import leaves
+from ...method_table import Method
 from ...route import Route
 from ..json_rpc import Limits, parse
 from .answers import JSON, Turned

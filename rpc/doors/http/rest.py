@@ -12,7 +12,7 @@ from tonnetz.daemon.problems import Refusal
 
 from ...method_table import Call, Method
 from ..json_rpc import JsonRpc
-from .answers import JSON, answer
+from .answers import JSON, answer, etag
 from .callers import caller_of
 from .params import body_of, params_of
 
@@ -32,16 +32,24 @@ def routes(session: Session, methods: Mapping[str, Method], json_rpc: JsonRpc) -
 
 
 def _handler(session: Session, method: Method, json_rpc: JsonRpc) -> Handler:
+    assert method.http is not None
+    may_know = method.http.tagged and method.http.verb == "GET"
+
     async def handle(request: web.Request) -> web.StreamResponse:
-        params = await params_of(request, method, json_rpc.limits)
-        result = await method.run(Call(session, caller_of(request)), params)
-        response = answer(method, result)
-        tag = response.headers.get("ETag")
-        if request.method == "GET" and tag and tag in request.headers.get("If-None-Match", ""):
+        call = Call(session, caller_of(request))
+        arguments = method.check(call, await params_of(request, method, json_rpc.limits))
+        tag = etag(session.revision)
+        if may_know and _is_known(tag, request):
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})
-        return response
+        return answer(method, await method.function(call, **arguments))
 
     return handle
+
+
+def _is_known(tag: str, request: web.Request) -> bool:
+    """Whether the client has that one already, as `If-None-Match` lists what it has; `*` is any."""
+    given = request.headers.get("If-None-Match", "").strip()
+    return given == "*" or tag in given
 
 
 def _rpc(session: Session, json_rpc: JsonRpc) -> Handler:

@@ -71,6 +71,22 @@ def test_buffer_shows_samples_and_writes_files(daemon: Any) -> None:
     assert b"no port 'outt'" in run(daemon, "buffer", "hum.outt", ok=1)
 
 
+def test_top_tells_where_and_why_sound_was_lost(daemon: Any) -> None:
+    from tonnetz.rpc.doors.command_line.top import performance_text
+
+    with daemon.client() as client:
+        performance = client.call("runtime.performance")
+    time = "2026-05-04T12:00:00.000000Z"
+    performance["incidents"] = [
+        {"frame": 1, "time": time, "kind": "gap", "cause": "Held up.", "node": None},
+        {"frame": 2, "time": time, "kind": "xrun", "cause": "hw:0 ran dry.", "node": "out"},
+    ]
+    assert performance_text(performance, {}).splitlines()[-2:] == [
+        f"{time}  xrun at out: hw:0 ran dry.",
+        f"{time}  gap: Held up.",
+    ]
+
+
 def test_inject_and_trace(daemon: Any) -> None:
     played = json.loads(run(daemon, "--json", "inject", "eq", "noise", "--duration-s", "0.01", "--level-db", "-40"))
     assert played["port"] == "eq.in" and played["frames"] == 480

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -59,6 +62,51 @@ class Web:
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         return Answer(int(first.split()[1]), headers, rest)
+
+    @contextlib.contextmanager
+    def curl_stream(self, verb: str, path: str, *options: str) -> Iterator[Stream]:
+        """`curl -N`, as long as the block is: what comes has no end."""
+        command = ["curl", "-sS", "-i", "-N", "--max-time", "60", "-X", verb, *options, self.base + path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                yield Stream(process)
+            finally:
+                process.kill()
+
+
+class Stream:
+    """What comes to a curl that goes on."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        self._output = process.stdout
+        self.head = self.until(b"\r\n\r\n").decode()
+        self.status = int(self.head.split()[1])
+
+    def until(self, end: bytes) -> bytes:
+        """All up to these bytes."""
+        found = bytearray()
+        while not found.endswith(end):
+            byte = self._output.read(1)
+            assert byte, bytes(found)
+            found += byte
+        return bytes(found)
+
+
+def stuck_reader(web: Web, path: str, text: str = "") -> socket.socket:
+    """A WebSocket client with next to no room, that may say something, and reads nothing."""
+    place = urlsplit(web.base)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((place.hostname, place.port))
+    connection.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert connection.recv(12) == b"HTTP/1.1 101"
+    if text:  # a frame with its length in two bytes, and a mask that changes nothing
+        connection.sendall(b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text.encode())
+    return connection
 
 
 def running(configuration: str) -> Iterator[Web]:

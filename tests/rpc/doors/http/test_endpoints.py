@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import re
-from typing import Any
+import resource
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import soundfile
 
 from tonnetz.daemon.problems import ERROR_KINDS
+from tonnetz.daemon.session import Session
+from tonnetz.daemon.settings import HttpSettings
+from tonnetz.daemon.tokens import TokenFile
+from tonnetz.rpc.doors.http.door import HttpDoor
+from tonnetz.rpc.method_table import load_methods
 
+from ...conftest import FakeSession
 from .conftest import Web
 
 GRAPH = {
@@ -140,6 +151,25 @@ def test_post_api_graph_validate(web: Web) -> None:
     assert answer.status == 200 and answer.json["valid"] is False
 
 
+def test_get_api_graph_export_and_diff(web: Web) -> None:
+    before = web.curl("GET", "/api/graph").json["revision"]
+    web.curl("PATCH", "/api/graph/nodes/hum", {"config": {"frequency": 62}})
+    assert b"frequency: 62" in web.curl("GET", "/api/graph/export").body
+    (change,) = web.curl("GET", f"/api/graph/diff?base={before}").json["changes"]
+    assert (change["place"], change["before"], change["after"]) == ("hum.frequency", 50, 62)
+
+
+def test_names_places_and_ways_around(web: Web) -> None:
+    web.curl("POST", "/api/graph/rename", {"name": "attic"})
+    web.curl("POST", "/api/graph/nodes/eq/move", {"x": 1, "y": 2})
+    web.curl("POST", "/api/graph/nodes/eq/bypass")
+    web.curl("POST", "/api/graph/nodes/eq/rename", {"label": "Bright"})
+    graph = web.curl("GET", "/api/graph").json
+    eq = next(node for node in graph["nodes"] if node["id"] == "eq")
+    assert (graph["name"], eq["label"], eq["state"]) == ("attic", "Bright", "bypassed")
+    assert eq["position"] == {"x": 1, "y": 2} and len(graph["connections"]) == 3
+
+
 def test_post_api_graph_clone(web: Web) -> None:
     answer = web.curl("POST", "/api/graph/clone", {"nodes": ["eq"], "wiring": "inputs"})
     assert answer.status == 200 and answer.json["ids"][0] in ids(web)
@@ -163,14 +193,31 @@ def test_post_api_nodes_type_test(web: Web) -> None:
     assert answer.status == 200 and answer.json["ok"] is False
 
 
+def test_api_graph_nodes_id_state(web: Web) -> None:
+    web.curl("POST", "/api/runtime/step", {"blocks": 8})
+    state = web.curl("GET", "/api/graph/nodes/eq/state").json["state"]
+    put = web.curl("PUT", "/api/graph/nodes/eq/state", state)
+    assert state["type"] == "equalizer" and put.status == 200, put.body
+
+
+def test_api_templates(web: Web) -> None:
+    made = web.curl("POST", "/api/templates", {"name": "Strip", "nodes": ["eq", "mix"], "replace": True})
+    assert made.status == 204
+    assert [one["name"] for one in web.curl("GET", "/api/templates").json] == ["Strip"]
+    assert len(web.curl("POST", "/api/templates/Strip/insert", {}).json["ids"]) >= 2
+    assert web.curl("DELETE", "/api/templates/Strip").status == 204
+    assert web.curl("GET", "/api/templates").json == []
+
+
 # ---- The engine ------------------------------------------------------------------------------------------------------
 
 
 def test_post_api_runtime_start_stop_pause_step(web: Web) -> None:
-    for verb, state in (("stop", "stopped"), ("start", "running"), ("pause", "paused")):
-        answer = web.curl("POST", f"/api/runtime/{verb}")
-        assert answer.status == 200 and answer.json["state"] == state
-    before = answer.json["frame"]
+    assert web.curl("POST", "/api/runtime/stop").json["state"] == "stopped"
+    assert web.curl("POST", "/api/runtime/start").json["state"] == "running"
+    paused = web.curl("POST", "/api/runtime/pause")
+    assert paused.status == 200 and paused.json["state"] == "paused"
+    before = paused.json["frame"]
     assert web.curl("POST", "/api/runtime/step", {"blocks": 7}).json["frame"] == before + 7 * 256
     for odd in (0, 1.5, "1", True):
         error(web.curl("POST", "/api/runtime/step", {"blocks": odd}), 400, "invalid_params")
@@ -292,6 +339,28 @@ def test_api_history(web: Web) -> None:
     assert node["config"]["frequency"] == 61
 
 
+def test_post_api_history_revert(web: Web) -> None:
+    before = web.curl("GET", "/api/graph").json["revision"]
+    web.curl("DELETE", "/api/graph/nodes/eq")
+    assert web.curl("POST", "/api/history/revert", {"revision": before}).status == 200
+    assert "eq" in ids(web)
+
+
+def test_api_schedule(web: Web) -> None:
+    late = {
+        "edits": [{"remove_node": {"id": "eq"}}],
+        "at": web.curl("GET", "/api/runtime/status").json["frame"] + 1_000_000,
+    }
+    waiting = subprocess.Popen(
+        ["curl", "-sS", "-w", "%{http_code}", "--json", json.dumps(late), f"{web.base}/api/graph/transactions"],
+        stdout=subprocess.PIPE,
+    )
+    while not (scheduled := web.curl("GET", "/api/schedule").json):
+        time.sleep(0.02)
+    assert web.curl("DELETE", f"/api/schedule/{scheduled[0]['id']}").status in (200, 204)
+    assert waiting.communicate(timeout=30)[0].endswith(b"}409") and web.curl("GET", "/api/schedule").json == []
+
+
 def test_api_snapshots(web: Web) -> None:
     assert web.curl("POST", "/api/snapshots", {"name": "Before noon", "replace": True}).status == 200
     assert web.curl("GET", "/api/snapshots").json[0]["name"] == "Before noon"
@@ -304,13 +373,44 @@ def test_api_snapshots(web: Web) -> None:
 def test_api_devices(web: Web) -> None:
     answer = web.curl("GET", "/api/devices")
     assert answer.status == 200 and "devices" in answer.json
+    assert web.curl("POST", "/api/devices/probe", {"device": "hw:99"}).status in (404, 503)
+    assert web.curl("POST", "/api/devices/mixer", {"device": "hw:99"}).status in (404, 503)
+    assert web.curl("GET", "/api/presence").json == []
 
 
 # ---- The daemon ------------------------------------------------------------------------------------------------------
 
 
 def test_get_healthz(web: Web) -> None:
-    assert web.curl("GET", "/healthz").json == {"status": "ok", "state": "running"}
+    well = {"status": "ok", "state": "running", "nodes_in_trouble": 0, "storage": "ok"}
+    assert web.curl("GET", "/healthz").json == well
+    web.curl("POST", "/api/graph/nodes", {"type": "file_player", "id": "gone", "config": {"path": "nothing.wav"}})
+    while web.curl("GET", "/api/graph").json["nodes"][-1]["state"] == "starting":
+        pass
+    troubled = web.curl("GET", "/healthz")
+    assert troubled.status == 200 and troubled.json == {**well, "status": "degraded", "nodes_in_trouble": 1}
+    assert b"nothing.wav" not in troubled.body, "nobody need know"
+    assert "nothing.wav" in web.curl("GET", "/api/system/health").json["nodes"][0]["message"]
+    web.curl("POST", "/api/runtime/stop")
+    assert web.curl("GET", "/healthz").json == {**well, "state": "stopped"}, "no node is to run"
+
+
+def test_get_healthz_and_metrics_while_nothing_can_be_stored(web: Web) -> None:
+    """No file may grow beyond 4 KiB, less than a page of the journal: the disk is full, as far as the storage can tell."""
+    assert b"\ntonnetz_storage_refusing 0\n" in web.curl("GET", "/metrics").body
+    before = resource.prlimit(web.daemon.process.pid, resource.RLIMIT_FSIZE, (4096, -1))
+    try:
+        refused = web.curl("POST", "/api/graph/nodes", {"type": "gain"})
+        assert error(refused, 503, "unavailable")
+        told = web.curl("GET", "/healthz").json
+        assert told == {"status": "degraded", "state": "running", "nodes_in_trouble": 0, "storage": "refusing"}
+        assert b"\ntonnetz_storage_refusing 1\n" in web.curl("GET", "/metrics").body
+        assert web.curl("GET", "/api/system/health").json["storage"]["message"]
+    finally:
+        resource.prlimit(web.daemon.process.pid, resource.RLIMIT_FSIZE, before)
+    while web.curl("GET", "/healthz").json["status"] != "ok":
+        time.sleep(0.05)
+    assert web.curl("POST", "/api/graph/nodes", {"type": "gain"}).status == 200
 
 
 def test_get_openapi_json(web: Web) -> None:
@@ -319,13 +419,31 @@ def test_get_openapi_json(web: Web) -> None:
     assert web.curl("GET", "/openrpc.json").json["openrpc"].startswith("1.3")
 
 
-@pytest.mark.parametrize(("path", "kind"), [("/", "html"), ("/api", "html"), ("/assets/api.js", "javascript")])
-def test_get_pages(web: Web, path: str, kind: str) -> None:
-    answer = web.curl("GET", path)
-    assert answer.status == 200 and kind in answer.headers["content-type"]
-    assert b"http" not in re.sub(rb'href="/|JSON-RPC over HTTP|HTTP', b"", answer.body), (
-        "nothing is fetched from elsewhere"
-    )
+def test_get_pages(web: Web) -> None:
+    pages = {
+        "html": [web.curl("GET", "/"), web.curl("GET", "/api")],
+        "javascript": [web.curl("GET", "/assets/api.js")],
+        "css": [web.curl("GET", "/assets/pages.css")],
+    }
+    for kind, answers in pages.items():
+        for answer in answers:
+            assert answer.status == 200 and kind in answer.headers["content-type"]
+            rest = re.sub(rb'href="/|JSON-RPC over HTTP|HTTP', b"", answer.body)
+            assert b"http" not in rest, "nothing is fetched from elsewhere"
+
+
+def test_api_system(web: Web) -> None:
+    assert web.curl("GET", "/api/system/version").json["api"] == 1
+    about = web.curl("GET", "/api/system").json
+    assert about["block_frames"] == 256 and "graph.apply" in about["methods"]
+    assert web.curl("GET", "/api/system/health").json["status"] == "ok"
+    told = error(web.curl("POST", "/api/system/reload"), 403, "forbidden")
+    assert "admin" in told["message"], "without a token nobody is more than an operator"
+
+
+def test_post_api_tickets(web: Web) -> None:
+    given = web.curl("POST", "/api/tickets").json
+    assert web.curl("GET", f"/api/graph?ticket={given['ticket']}").status == 200
 
 
 def test_post_api_rpc(web: Web) -> None:
@@ -361,3 +479,66 @@ def test_a_body_that_is_too_large(web: Web) -> None:
     body = json.dumps({"edits": ["x" * (9 << 20)]}).encode()
     refused = web.curl("POST", "/api/graph/transactions", body)
     assert "8388608" in error(refused, 413, "invalid_request")["message"]
+
+
+# ---- What has no end -------------------------------------------------------------------------------------------------
+
+UPGRADE = (
+    "-HConnection: Upgrade",
+    "-HUpgrade: websocket",
+    "-HSec-WebSocket-Version: 13",
+    "-HSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
+
+def test_ws_api_ws_graph(web: Web) -> None:
+    with web.curl_stream("GET", "/api/ws/graph", *UPGRADE) as events:
+        assert events.status == 101
+        web.curl("PATCH", "/api/graph/nodes/hum", {"config": {"frequency": 63}})
+        assert b'"param":"frequency","value":63' in events.until(b'"transaction_applied"')
+
+
+def test_ws_api_ws_monitoring(web: Web) -> None:
+    with web.curl_stream("GET", "/api/ws/monitoring?rate=60&nodes=hum", *UPGRADE) as figures:
+        assert figures.status == 101
+        for _ in range(3):
+            assert b'"hum"' in figures.until(b'"type":"figures"') + figures.until(b'"peak_db"')
+
+
+def test_get_api_listen_node_port(live: Web) -> None:
+    with live.curl_stream("GET", "/api/listen/hum/out.wav") as sound:
+        assert sound.status == 200 and "audio/wav" in sound.head
+        assert sound.until(b"data").startswith(b"RIFF") or b"RIFF" in sound.head
+    with live.curl_stream("GET", "/api/ws/listen/hum/out", *UPGRADE) as samples:
+        assert samples.status == 101
+        assert b'"port":"hum.out"' in samples.until(b'"channels"')
+
+
+def test_every_endpoint_is_asked_for_by_curl(web: Web, tmp_path: Path) -> None:
+    """Each route of the door stands, with its verb, in a call of curl in one of these files; words in braces may be
+    anything there, all else has to be written out."""
+    asked: set[tuple[str, str]] = set()
+    for file in Path(__file__).parent.glob("test_*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") in ("curl", "curl_stream"):
+                verb, path = call.args[:2]
+                if isinstance(verb, ast.Constant):
+                    asked.add((verb.value, written(path).partition("?")[0]))
+    door = HttpDoor(cast("Session", FakeSession()), load_methods(), HttpSettings(), TokenFile(tmp_path))
+    routes = {(route.method, route.resource.canonical) for route in door.router.routes() if route.resource}
+    missing = [
+        f"{verb} {path}"
+        for verb, path in routes
+        if verb != "HEAD" and not any(verb == one and re.fullmatch(pattern_of(path), place) for one, place in asked)
+    ]
+    assert len(routes) > 60 and missing == []
+
+
+def written(path: ast.expr) -> str:
+    """The path of a call as far as it is written out."""
+    parts = path.values if isinstance(path, ast.JoinedStr) else [path]
+    return "".join(part.value if isinstance(part, ast.Constant) else "\0" for part in parts)
+
+
+def pattern_of(route: str) -> str:
+    return re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route))

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest_asyncio
 
-from .conftest import Web
+from .conftest import Web, stuck_reader
 
 PATIENCE_S = 60.0
 
@@ -92,6 +92,20 @@ async def test_who_comes_back_is_told_what_was_missed(web: Web, http: aiohttp.Cl
     assert lost["snapshot_needed"]
 
 
+async def test_who_chooses_is_sent_as_much_as_was_promised(web: Web, http: aiohttp.ClientSession) -> None:
+    """More happened meanwhile than a client's queue takes; what this one chose of it is little, and comes."""
+    client = await editor(http, web, "?events=off")
+    since = (await client.call("events.subscribe", names=["node_added"]))["seq"]
+    await client.call("events.unsubscribe")
+    await client.call("graph.add_node", type="gain", id="extra")
+    for number in range(510):
+        await client.call("graph.move_node", id="hum", x=number, y=1)
+    await client.call("graph.remove_node", id="extra", strategy="immediate")
+    again = await client.call("events.subscribe", names=["node_added"], since=since)
+    assert (again["replayed"], again["snapshot_needed"]) == (1, False)
+    assert (await client.hear())["params"]["node"]["id"] == "extra"
+
+
 async def test_presence_ends_with_the_connection(web: Web, http: aiohttp.ClientSession) -> None:
     stays, goes = await editor(http, web), await editor(http, web)
     await goes.call("presence.set", nick="Ann")
@@ -158,6 +172,26 @@ async def test_twenty_editors_end_at_the_same_graph(web: Web, http: aiohttp.Clie
         for node in final["nodes"]:
             if node["id"].startswith("n"):
                 client.call("graph.remove_node", id=node["id"])
+
+
+async def test_stuck_readers_leave_the_rest_untouched(web: Web, http: aiohttp.ClientSession) -> None:
+    """Ten never read what they are told of, several megabytes each. Who edits is answered, and who reads misses nothing."""
+    stuck = [stuck_reader(web, "/api/ws/graph") for _ in range(10)]
+    writer, reader = await editor(http, web, "?events=off"), await editor(http, web, "?events=off")
+    begin = (await reader.call("events.subscribe"))["seq"]
+    try:
+        for turn in range(1000):
+            bands = [{"type": "peaking", "frequency": 100 + turn, "gain_db": band % 12} for band in range(32)]
+            assert "revision" in await writer.call("graph.configure_node", id="eq", config={"bands": bands}, fade_ms=0)
+        last = (await writer.call("events.subscribe", names=[]))["seq"]
+        await reader.hear_until(last)
+        assert [event["params"]["seq"] for event in reader.events] == list(range(begin + 1, last + 1))
+        assert sum(len(json.dumps(event)) for event in reader.events) > 3 << 20, "more than a system keeps for anybody"
+        assert not any("dropped" in event["params"] for event in reader.events)
+    finally:
+        for connection in stuck:
+            connection.close()
+        await writer.call("graph.configure_node", id="eq", config={"bands": [{}]})
 
 
 def outline(graph: Any) -> Any:

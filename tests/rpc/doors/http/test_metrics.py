@@ -27,6 +27,11 @@ def test_prometheus_reads_it(web: Web) -> None:
     assert 0 < value("tonnetz_node_busy_seconds", node="eq") <= value("tonnetz_node_busy_maximum_seconds", node="eq")
     assert [sample.labels["node"] for sample in families["tonnetz_node_trouble"].samples] == ["player"]
     assert families["tonnetz_engine_wake_lateness_seconds"].type == "histogram"
+    with web.daemon.client() as client:
+        client.call("runtime.stop")
+    lines = web.curl("GET", "/metrics").body.decode().splitlines()
+    assert 'tonnetz_engine_state{state="stopped"} 1' in lines
+    assert [line for line in lines if line.startswith("tonnetz_node_trouble")] == [], "no node is to run"
 
 
 def test_lateness_is_a_histogram(live: Web) -> None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
 import struct
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
 import pytest
 import pytest_asyncio
 
-from .conftest import Web
+from .conftest import Web, stuck_reader
 
 PATIENCE_S = 60.0
 
@@ -194,8 +192,9 @@ async def test_a_hundred_clients_at_30_hz(live: Web, http: aiohttp.ClientSession
 
 async def test_stuck_readers_leave_the_rest_untouched(live: Web, http: aiohttp.ClientSession) -> None:
     """Ten that never read, at 60 Hz with spectra: they are skipped, the others get all, and requests are answered."""
-    place = urlsplit(live.base)
-    stuck = [open_and_leave(place.hostname or "", place.port or 0) for _ in range(10)]
+    ports = [{"port": port, "size": 16384} for port in ("hum.out", "eq.out", "mix.out")]
+    wanted = json.dumps({"rate": 60, "spectra": ports})
+    stuck = [stuck_reader(live, "/api/ws/monitoring?rate=60", wanted) for _ in range(10)]
     reader = await monitor(http, live, "?rate=20")
     try:
         for _ in range(5):
@@ -217,19 +216,3 @@ async def test_stuck_readers_leave_the_rest_untouched(live: Web, http: aiohttp.C
 def resident_kib(web: Web) -> int:
     lines = Path(f"/proc/{web.daemon.process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
-
-
-def open_and_leave(host: str, port: int) -> socket.socket:
-    """A WebSocket client with next to no room, that wants a lot and reads nothing."""
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.connect((host, port))
-    connection.sendall(
-        b"GET /api/ws/monitoring?rate=60 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-    assert connection.recv(12) == b"HTTP/1.1 101"
-    wanted = b'{"rate": 60, "spectra": [{"port": "hum.out", "size": 16384}, {"port": "eq.out", "size": 16384}, {"port": "mix.out", "size": 16384}]}'
-    # A text frame: its length in two bytes, and a mask that changes nothing.
-    connection.sendall(b"\x81\xfe" + len(wanted).to_bytes(2, "big") + bytes(4) + wanted)
-    return connection
