@@ -23,8 +23,8 @@ static void settle(struct tz_engine *engine, struct tz_commit *commit)
 		tz_commit_adopt(commit, &engine->plan, &engine->pacer, engine->frame);
 		tz_probings_adopt(commit->probings, &engine->probes);
 		atomic_fetch_add_explicit(&engine->telemetry.commits, 1, memory_order_relaxed);
-		if (commit->copy) {
-			engine->copying = commit; /* the only one: see `copy_outstanding` */
+		if (commit->copies) {
+			engine->copying = commit; /* the only one: see `copies_outstanding` */
 			return;
 		}
 	}
@@ -38,7 +38,7 @@ void tz_copy_on(struct tz_engine *engine, bool whole)
 		return;
 	bool done;
 	do
-		done = tz_copy_some(commit->copy);
+		done = tz_copies_go_on(commit->copies);
 	while (!done && whole);
 	if (done) {
 		engine->copying = NULL;

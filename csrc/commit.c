@@ -34,7 +34,7 @@ void tz_commit_release(struct tz_commit *commit)
 		tz_node_release(act->node);
 	}
 	tz_probings_release(commit->probings);
-	tz_copy_release(commit->copy);
+	tz_copies_release(commit->copies);
 	tz_plan_release(commit->plan);
 	tz_free(commit->acts);
 	tz_free(commit);
@@ -145,10 +145,14 @@ tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node)
 
 tz_status tz_commit_copy(struct tz_commit *commit, struct tz_node *from, struct tz_node *to)
 {
-	if (commit->copy || from->type != to->type)
+	if (from->type != to->type)
 		return TZ_BAD_ARGUMENT;
-	commit->copy = tz_copy_new(from, to);
-	return commit->copy ? TZ_OK : TZ_NO_MEMORY;
+	struct tz_copy *copy = tz_copy_new(from, to);
+	if (!copy)
+		return TZ_NO_MEMORY;
+	copy->next = commit->copies;
+	commit->copies = copy;
+	return TZ_OK;
 }
 
 bool tz_node_transfers(const struct tz_node *node)
@@ -195,8 +199,7 @@ void tz_commit_adopt(struct tz_commit *commit, struct tz_plan **running, struct 
 				act->node->type->adopt(act->node->state, act->node->settings, -1);
 		}
 	}
-	if (commit->copy)
-		tz_copy_begin(commit->copy);
+	tz_copies_begin(commit->copies);
 	if (commit->plan) {
 		struct tz_plan *old = *running;
 		*running = commit->plan;

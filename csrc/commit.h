@@ -36,7 +36,7 @@ struct tz_commit {
 	_Atomic int fate;
 	uint64_t frame;       /* where it was adopted */
 	struct tz_plan *plan; /* before adoption the new plan or NULL, after it the old one or NULL */
-	struct tz_copy *copy; /* or NULL */
+	struct tz_copy *copies; /* or NULL */
 	struct tz_act *acts;
 	uint32_t act_count, act_capacity;
 	struct tz_probing *probings;

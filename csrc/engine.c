@@ -121,10 +121,10 @@ tz_status tz_engine_step(struct tz_engine *engine, uint32_t blocks, uint32_t tim
 
 tz_status tz_engine_submit(struct tz_engine *engine, struct tz_commit *commit)
 {
-	if (engine->outstanding == TZ_QUEUE_SLOTS || (commit->copy && engine->copy_outstanding))
+	if (engine->outstanding == TZ_QUEUE_SLOTS || (commit->copies && engine->copies_outstanding))
 		return TZ_BUSY;
 	engine->outstanding++;
-	engine->copy_outstanding |= commit->copy != NULL;
+	engine->copies_outstanding |= commit->copies != NULL;
 	tz_queue_push(&engine->incoming, commit); /* has room: `outstanding` counts these too */
 	if (take(engine, TZ_CALLER)) {
 		tz_adopt_waiting(engine);
@@ -141,7 +141,7 @@ uint32_t tz_engine_events(struct tz_engine *engine, struct tz_event *events, uin
 		if (atomic_load(&commit->fate) == TZ_FATE_TAKEN)
 			events[count++] = (struct tz_event){.kind = TZ_EVENT_ADOPTED, .id = commit->id, .frame = commit->frame};
 		engine->outstanding--;
-		engine->copy_outstanding &= commit->copy == NULL;
+		engine->copies_outstanding &= commit->copies == NULL;
 		tz_commit_release(commit);
 	}
 	return count + tz_telemetry_take(&engine->telemetry, events + count, capacity - count);

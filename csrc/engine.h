@@ -28,11 +28,11 @@ struct tz_engine {
 	uint64_t frame;       /* samples since the engine was made: the first of the next block */
 	struct tz_commit *due[TZ_QUEUE_SLOTS]; /* commits that wait for their frame, in the order in which they came: a ring */
 	uint32_t due_first, due_count;         /* never more than `outstanding` */
-	struct tz_commit *copying;             /* adopted, its copy not done; or NULL */
+	struct tz_commit *copying;             /* adopted, its copies not done; or NULL */
 
 	struct tz_queue incoming, outgoing; /* commits to carry out; commits carried out */
 	uint32_t outstanding;               /* [control] submitted and not yet taken back: never more than fit in `outgoing` */
-	bool copy_outstanding;              /* [control] one of them copies a state */
+	bool copies_outstanding;            /* [control] one of them copies states */
 	_Atomic int holder;
 	_Atomic bool stop;
 	_Atomic bool metered;
@@ -43,7 +43,7 @@ struct tz_engine {
 
 /* [audio] Carries out what has come in, then runs one block. Returns nothing and cannot fail. */
 void tz_block_cycle(struct tz_engine *engine);
-/* [audio] Goes on copying a state: for a block's worth, or `whole`. */
+/* [audio] Goes on copying states: for a block's worth, or `whole`. */
 void tz_copy_on(struct tz_engine *engine, bool whole);
 /* [audio] Carries out waiting commits at the present frame. */
 void tz_adopt_waiting(struct tz_engine *engine);

@@ -15,6 +15,15 @@ static uint32_t filled(const struct tz_field *line)
 	return line->filled ? *line->filled : line->columns;
 }
 
+size_t tz_node_state_size(struct tz_node *node)
+{
+	struct tz_field fields[TZ_MOST_FIELDS];
+	size_t size = 0;
+	for (uint32_t f = 0, count = fields_of(node, fields); f < count; f++)
+		size += (size_t)fields[f].rows * fields[f].columns * tz_cell_size(fields[f].cell);
+	return size;
+}
+
 uint32_t tz_node_state(struct tz_node *node, struct tz_state_field *told, uint32_t capacity)
 {
 	struct tz_field fields[TZ_MOST_FIELDS];

@@ -114,6 +114,7 @@ uint64_t tz_node_faults(const struct tz_node *node); /* blocks muted because NaN
  * node heard last, as it will hear something else from now on. */
 enum tz_state_cell { TZ_CELL_FLOAT32, TZ_CELL_FLOAT64, TZ_CELL_UINT32, TZ_CELL_UINT64 };
 struct tz_state_field { const char *name; uint32_t cell, rows, columns, capacity; bool is_line; };
+size_t tz_node_state_size(struct tz_node *node); /* bytes of all fields at most; of one that sounds, too */
 uint32_t tz_node_state(struct tz_node *node, struct tz_state_field *fields, uint32_t capacity); /* how many there are */
 void tz_node_state_read(struct tz_node *node, uint32_t field, void *cells);                    /* rows × columns of them */
 tz_status tz_node_state_write(struct tz_node *node, uint32_t field, const void *cells, uint32_t rows, uint32_t columns);
@@ -151,8 +152,9 @@ bool tz_node_transfers(const struct tz_node *node); /* can its type take over a 
 bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);
 tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node); /* the node of a card becomes the engine's clock; NULL: the timer */
-/* The state of `from`, as it is when the commit is adopted, goes into `to`, a node like it that nobody plays. The commit is told as
- * adopted when all is copied. One such commit at a time: TZ_BUSY from tz_engine_submit. TZ_BAD_ARGUMENT: the nodes are not alike. */
+/* The state of `from`, as it is when the commit is adopted, goes into `to`, a node like it that nobody plays; so it may be with several.
+ * The commit is told as adopted when all is copied. One such commit at a time: TZ_BUSY from tz_engine_submit. TZ_BAD_ARGUMENT: the nodes
+ * are not alike. */
 tz_status tz_commit_copy(struct tz_commit *commit, struct tz_node *from, struct tz_node *to);
 /* Before it is submitted: let it be adopted at the first block boundary at or after `frame`. Commits submitted later with an earlier
  * frame, or none, are adopted before it; so whoever submits one that relies on it gives that one the same frame. */

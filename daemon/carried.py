@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .graph.node_state import NodeState
+from .node_states import MOST_AT_ONCE
 from .problems import Refusal
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 FILE = "carried.msgpack"
 FORMAT = 1
 TAKING_S = 2.0  # for all nodes: an end must not wait long for what a restart can do without
-MOST_BYTES = 64 << 20  # of one node's state
+MOST_BYTES = 64 << 20  # of one node's state; and of those that are copied at once
 
 
 class Carried(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +45,31 @@ NOTHING = Carried()
 
 
 async def take(session: Session) -> Carried:
-    """From a session that plays. Nodes whose state can't be had in time are left out."""
+    """From a session that plays. Nodes whose state can't be had in time are left out; the largest come last."""
     places = {node_id: place for node_id in session.graph.nodes if (place := _place(session, node_id))}
     states: dict[str, NodeState] = {}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(TAKING_S):
-            for node_id, node in session.graph.nodes.items():
-                if node.type not in session.outside_types:
-                    with contextlib.suppress(Refusal):
-                        states[node_id] = (await session.states.get(node_id, MOST_BYTES)).state
+            for together in _batches(session.states.sizes()):
+                with contextlib.suppress(Refusal):
+                    states |= await session.states.get_some(together)
     return Carried(revision=session.revision, sample_rate=session.engine.sample_rate, states=states, places=places)
+
+
+def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Nodes whose states are to be copied at once."""
+    batch: list[str] = []
+    size = 0
+    for node_id in sorted(sizes, key=sizes.__getitem__):
+        if sizes[node_id] > MOST_BYTES:
+            break
+        if len(batch) == MOST_AT_ONCE or size + sizes[node_id] > MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(node_id)
+        size += sizes[node_id]
+    if batch:
+        yield batch
 
 
 def _place(session: Session, node_id: str) -> dict[str, Any]:

@@ -83,6 +83,25 @@ async def test_delay_lines_and_places_in_files_go_on(tmp_path: Path, settings: S
     assert abs(sounding - begun[-1, 0]) < 0.02 and sounding > 0.05, "the player goes on where it was"
 
 
+async def test_an_end_takes_the_states_of_hundreds(tmp_path: Path) -> None:
+    """One after the other they would take a block each: 600 of them more time than an end has."""
+    filters = [{"id": f"filter_{n}", "type": "equalizer"} for n in range(600)]
+    nodes = [
+        *filters,
+        {"id": "echo", "type": "delay"},
+        {"id": "gain", "type": "gain"},
+        {"id": "end", "type": "null_output"},
+    ]
+    session = Session(clock="internal", media=MediaRoots(record_root=tmp_path))
+    try:
+        await session.load({"nodes": nodes, "connections": []}, caller=CALLER, fade_ms=0)
+        await session.runtime.start()
+        taken = await take(session)
+    finally:
+        await session.close()
+    assert taken.states.keys() == {"echo", *(each["id"] for each in filters)}
+
+
 async def test_envelopes_go_on(tmp_path: Path) -> None:
     """A compressor that lets go for five seconds is found as it was, and not as it begins."""
     settings = parse_settings(

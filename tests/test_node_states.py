@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,22 @@ async def test_states_are_taken_while_an_audio_thread_runs(tmp_path: Path) -> No
         assert line.shape[1] == min(taken.frame, 96000)
 
 
+async def test_several_are_taken_at_one_block_boundary(tmp_path: Path) -> None:
+    """Delays of one noise, as long as unlike times; more of them than the audio thread copies in a block."""
+    lengths_ms = [50.0 + 10.0 * number for number in range(20)]
+    nodes = [node("noise", "tone", wave="white", channels=2), node("end", "null_output")]
+    nodes += [node(f"late_{n}", "delay", max_ms=each, time_ms=each) for n, each in enumerate(lengths_ms)]
+    wires = [f"{a} > {b}" for n in range(20) for a, b in (("noise.out", f"late_{n}.in"), (f"late_{n}.out", "end.in"))]
+    names = [f"late_{n}" for n in range(20)]
+    async with studio(tmp_path, document(nodes, *wires), clock="internal") as made:
+        await asyncio.sleep(0.5)
+        states = await made.session.states.get_some(names)
+    lines = [np.frombuffer(states[name].fields["line"].data, "<f4").reshape(2, -1) for name in names]
+    assert [line.shape[1] for line in lines] == [48 * each for each in lengths_ms] and lines[0].any()
+    for shorter, longer in pairwise(lines):
+        np.testing.assert_array_equal(shorter, longer[:, -shorter.shape[1] :])
+
+
 async def test_whoever_is_told_to_stop_waiting_does_even_as_the_state_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,12 +158,12 @@ async def test_whoever_is_told_to_stop_waiting_does_even_as_the_state_comes(
     copied: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     begun = asyncio.Event()
 
-    def copy_state(*_: Any) -> asyncio.Future[int]:
+    def copy_states(*_: Any) -> asyncio.Future[int]:
         begun.set()
         return copied
 
     async with studio(tmp_path, scene("delay", MEMORABLE["delay"])) as made:
-        monkeypatch.setattr(made.session.stage, "copy_state", copy_state)
+        monkeypatch.setattr(made.session.stage, "copy_states", copy_states)
         asked = asyncio.create_task(made.session.states.get("it"))
         await begun.wait()
         copied.set_result(0)

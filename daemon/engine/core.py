@@ -254,8 +254,8 @@ class CoreCommit:
         check(lib.tz_commit_transfer(self.handle, source.handle, target.handle), "a transfer of state")
 
     def copy(self, source: CoreNode, target: CoreNode) -> None:
-        """The state of `source` at that boundary goes into `target`, a node like it that does not sound. What is
-        adopted is told when all is copied. One such commit may be under way at a time."""
+        """The state of `source` at that boundary goes into `target`, a node like it that does not sound. There may be
+        several. What is adopted is told when all is copied. One such commit may be under way at a time."""
         check(lib.tz_commit_copy(self.handle, source.handle, target.handle), "a copy of a state")
 
     def at(self, frame: int) -> None:

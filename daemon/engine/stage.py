@@ -213,13 +213,14 @@ class Stage:
         self.probes.gone(probe)
         return frame
 
-    def copy_state(self, source: CoreNode, target: CoreNode) -> asyncio.Future[int]:
-        """Lets the engine copy what sound has left in a node, as it is at a block boundary, into another like it.
+    def copy_states(self, pairs: Iterable[tuple[CoreNode, CoreNode]]) -> asyncio.Future[int]:
+        """Lets the engine copy what sound has left in nodes, as it is at one block boundary, into others like them.
 
-        Gives the boundary's frame, once all is copied. CoreError: another copy is under way, or too much else is.
+        Gives the boundary's frame, once all is copied. CoreError: other copies are under way, or too much else is.
         """
         commit = CoreCommit(next(self._numbers), None)
-        commit.copy(source, target)
+        for source, target in pairs:
+            commit.copy(source, target)
         return self._submit_aside(commit)
 
     def _submit_aside(self, commit: CoreCommit) -> asyncio.Future[int]:
