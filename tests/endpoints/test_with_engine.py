@@ -317,7 +317,7 @@ async def test_a_file_that_an_end_does_not_wait_for_is_told(
         finish(file)
 
     monkeypatch.setattr(WavFile, "finish", slow_finish)
-    monkeypatch.setattr(runtime, "CLOSING_PATIENCE_S", 0.2)
+    monkeypatch.setattr(runtime, "CLOSING_PATIENCE_S", 2.0)
     write_sound(tmp_path / "a.wav", noise(RATE))
     here = studio()
     await here.set_up({"path": "a.wav"}, {})
