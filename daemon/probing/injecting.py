@@ -45,6 +45,9 @@ class Injections:
         """From the next block on; one that plays there fades out. Gives the place and the first frame. A Refusal where
         there is no such place, or it became another while the sound was made."""
         place = find_input(self._session, node_id, port)
+        if samples is not None and signal != "samples":
+            message = f"These would not be heard: the signal is '{signal}'. Say 'samples' as the signal, or leave them out."
+            raise refuse("invalid_params", [Problem("alternatives", message, "samples")])
         if signal == "none":
             self.stop(place.name)
             return {"port": place.name, "frame": self._session.engine.frame, "frames": 0}
