@@ -122,6 +122,20 @@ def structural_cases() -> Iterator[Case]:
             (node, more, *chain("a", "b", "c", "z")),
             (*unchained("a", "b", "c", "z"), *chain("a", "c", "b", "z")),
         )
+        yield from key_cases(name, fed)
+
+
+def key_cases(name: str, fed: tuple[AnyEdit, ...]) -> Iterator[Case]:
+    """What else goes into a node of this type, beside the sound: a side chain, a control."""
+    squeeze = AddNode(type="compressor", id="c", config=LIVELY["compressor"])
+    for port in catalogue()[name].ports:
+        if port.direction == "input" and port.name != "in":
+            output = "out" if port.signal == "audio" else "gain_reduction_db"
+            before = (*fed, squeeze, *chain("a", "c"))
+            end = f"b.{port.name}"
+            yield Case(f"connect: {name}.{port.name}", before, (Connect(source=f"c.{output}", target=end),))
+            wired = (*before, Connect(source=f"c.{output}", target=end))
+            yield Case(f"disconnect: {name}.{port.name}", wired, (Disconnect(source=f"c.{output}", target=end),))
 
 
 # ---- Parameters ------------------------------------------------------------------------------------------------------
