@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-enum { COMMITS = 3000, SLOTS = 10, RING_FRAMES = 16 * BLOCK, PIECE = 100, WRAP = 1 << 22 /* what a float still counts exactly */ };
+enum { COMMITS = 3000, SLOTS = 10, TWINS = 4, RING_FRAMES = 16 * BLOCK, PIECE = 100, WRAP = 1 << 22 /* what a float still counts exactly */ };
 
 static void nap(long microseconds)
 {
@@ -116,9 +116,12 @@ struct stage {
 	struct outside *leaving;                       /* the recorder whose end was committed as number `leaving_with` */
 	uint64_t leaving_with;
 	uint32_t expected; /* what the next recorder has to begin with */
+	struct tz_node *twins[TWINS]; /* into which states are being copied */
 	uint64_t commits, adopted, frame;
-	uint32_t swaps, transfers;
+	uint32_t swaps, transfers, copies, let_go;
 };
+
+#define COPYING UINT64_MAX /* the number of a commit that copies states: it is told when it is done, and others overtake it */
 
 /* ANYHOW, but for the structure: delay lines of a minute are no test of plans. */
 static const double *some_values(const struct slot *slot)
@@ -143,6 +146,18 @@ static void fill_slot(struct slot *slot, const struct tz_node_type *type, enum h
 	memcpy(channels + slot->shape.input_count, slot->outputs, slot->shape.output_count * sizeof *channels);
 	CHECK(tz_node_new(type->name, RATE, BLOCK, slot->structure.records, slot->shape.input_count, slot->shape.output_count, channels,
 	                  how == INITIAL ? slot->structure.values : some_values(slot), rings ? slot->outside->ring : NULL, &slot->node) == TZ_OK);
+}
+
+/* A node object like the slot's, which nobody plays. */
+static struct tz_node *twin_of(const struct slot *slot)
+{
+	struct tz_node *twin = NULL;
+	uint32_t channels[2 * MOST_PORTS];
+	memcpy(channels, slot->inputs, slot->shape.input_count * sizeof *channels);
+	memcpy(channels + slot->shape.input_count, slot->outputs, slot->shape.output_count * sizeof *channels);
+	CHECK(tz_node_new(slot->type->name, RATE, BLOCK, slot->structure.records, slot->shape.input_count, slot->shape.output_count, channels,
+	                  some_values(slot), NULL, &twin) == TZ_OK);
+	return twin;
 }
 
 static const struct tz_node_type *some_type(void)
@@ -184,6 +199,24 @@ static struct tz_plan *build(struct stage *stage)
 	return plan;
 }
 
+/* All that was copied is there by now, and is read. */
+static void read_twins(struct stage *stage)
+{
+	for (uint32_t t = 0; t < TWINS && stage->twins[t]; t++) {
+		struct tz_state_field fields[TZ_MOST_FIELDS];
+		const uint32_t count = tz_node_state(stage->twins[t], fields, TZ_MOST_FIELDS);
+		for (uint32_t f = 0; f < count; f++) {
+			void *cells = malloc((size_t)fields[f].rows * fields[f].columns * 8 + 1);
+			CHECK(cells);
+			tz_node_state_read(stage->twins[t], f, cells);
+			free(cells);
+		}
+		tz_node_release(stage->twins[t]);
+		stage->twins[t] = NULL;
+		stage->copies++;
+	}
+}
+
 static void take_events(struct stage *stage)
 {
 	struct tz_event events[64];
@@ -191,6 +224,10 @@ static void take_events(struct stage *stage)
 	for (uint32_t i = 0; i < count; i++) {
 		if (events[i].kind != TZ_EVENT_ADOPTED)
 			continue;
+		if (events[i].id == COPYING) {
+			read_twins(stage);
+			continue;
+		}
 		CHECK(events[i].id == stage->adopted + 1); /* in order, none lost, none twice */
 		CHECK(events[i].frame >= stage->frame && events[i].frame % BLOCK == 0);
 		stage->adopted = events[i].id;
@@ -292,10 +329,33 @@ static void retune(struct stage *stage)
 		if (!slot->node)
 			continue;
 		CHECK(tz_commit_set(commit, slot->node, some_values(slot), (int32_t)below(1000) - 1) == TZ_OK);
-		if (slot->wires[0].link)
-			CHECK(tz_commit_fade(commit, slot->wires[0].link, below(2), below(1000), below(1000)) == TZ_OK);
+		struct tz_link *link = slot->wires[0].link;
+		const struct tz_drain drain = {below(1000), below(10000), below(1000)};
+		if (link)
+			CHECK((below(4) ? tz_commit_fade(commit, link, below(2), below(1000), below(1000)) : tz_commit_drain(commit, link, &drain)) == TZ_OK);
+		stage->let_go += link && tz_link_let_go(link) > 0;
 	}
 	submit(stage, commit);
+}
+
+/* The states of some nodes, as they are at one boundary. */
+static void copy_states(struct stage *stage)
+{
+	if (stage->twins[0])
+		return;
+	struct tz_commit *commit = tz_commit_new(COPYING, NULL);
+	CHECK(commit);
+	for (uint32_t s = 0, t = 0; s < SLOTS && t < TWINS; s++) {
+		const struct slot *slot = &stage->slots[s];
+		if (!slot->node || slot->outside || tz_node_state_size(slot->node) == 0)
+			continue;
+		stage->twins[t] = twin_of(slot);
+		CHECK(tz_commit_copy(commit, slot->node, stage->twins[t++]) == TZ_OK);
+	}
+	if (stage->twins[0])
+		submit(stage, commit);
+	else
+		tz_commit_release(commit);
 }
 
 /* Another recorder at the end of the kept way, from one block to the next. */
@@ -371,13 +431,14 @@ int main(void)
 			retune(&stage);
 		else
 			swap_recorder(&stage);
+		copy_states(&stage);
 		look(&stage);
 		take_events(&stage);
 	}
 	atomic_store(&over, true);
 	pthread_join(runner, NULL);
 	swap_recorder(&stage);
-	while (stage.adopted < stage.commits)
+	while (stage.adopted < stage.commits || stage.twins[0])
 		take_events(&stage);
 	CHECK(!stage.leaving);
 	for (uint32_t s = 0; s < SLOTS; s++)
@@ -386,8 +447,8 @@ int main(void)
 	drop(&stage.kept_source);
 	drop(&stage.kept_gain);
 	drop(&stage.kept_sink);
-	CHECK(stage.swaps > 30 && stage.transfers > 100 && stage.frame > 1000 * BLOCK);
-	printf("done: %llu frames, %u recorders one after the other, %u transfers\n", (unsigned long long)stage.frame, stage.swaps,
-	       stage.transfers);
+	CHECK(stage.swaps > 30 && stage.transfers > 100 && stage.copies > 100 && stage.let_go > 10 && stage.frame > 1000 * BLOCK);
+	printf("done: %llu frames, %u recorders one after the other, %u transfers, %u states copied, %u times a link had let go\n",
+	       (unsigned long long)stage.frame, stage.swaps, stage.transfers, stage.copies, stage.let_go);
 	return 0;
 }
