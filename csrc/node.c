@@ -196,20 +196,20 @@ void tz_node_meter(struct tz_node *node, uint32_t channel, float peak, float mea
 	atomic_store_explicit(&node->mean_square[channel], mean_square, memory_order_relaxed);
 }
 
-uint32_t tz_meters(struct tz_node *const *nodes, uint32_t node_count, float *peak, float *mean_square, uint32_t capacity)
-{
-	uint32_t count = 0;
-	for (uint32_t n = 0; n < node_count; n++)
-		count += tz_node_meters(nodes[n], peak + count, mean_square + count, capacity - count);
-	return count;
-}
-
-uint32_t tz_node_meters(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity)
+static uint32_t meters_of(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity)
 {
 	uint32_t count = node->meter_count < capacity ? node->meter_count : capacity;
 	for (uint32_t c = 0; c < count; c++) {
 		peak[c] = atomic_exchange_explicit(&node->peak[c], 0.0f, memory_order_relaxed);
 		mean_square[c] = atomic_load_explicit(&node->mean_square[c], memory_order_relaxed);
 	}
+	return count;
+}
+
+uint32_t tz_meters(struct tz_node *const *nodes, uint32_t node_count, float *peak, float *mean_square, uint32_t capacity)
+{
+	uint32_t count = 0;
+	for (uint32_t n = 0; n < node_count; n++)
+		count += meters_of(nodes[n], peak + count, mean_square + count, capacity - count);
 	return count;
 }

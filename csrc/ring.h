@@ -16,9 +16,9 @@ struct tz_ring *tz_ring_retain(struct tz_ring *ring);
 struct tz_pace *tz_ring_pace(struct tz_ring *ring);
 
 /* [card] */
+void tz_ring_reopen(struct tz_ring *ring); /* after tz_ring_close: the outside is back */
 uint32_t tz_ring_fill(const struct tz_ring *ring);
 uint32_t tz_ring_channels(const struct tz_ring *ring);
-uint32_t tz_ring_capacity(const struct tz_ring *ring);
 void tz_ring_skip(struct tz_ring *ring, uint32_t frames); /* the reader drops so many of those that are there */
 
 /* [audio] For clocks that may wait (freewheel, step): is there a block to pull, is there room to push one, or will there never be? */

@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 
 #define TZ_EVENT_SLOTS 1024 /* faults and gaps are rare; a burst of more is counted in the totals, not told one by one */
-#define TZ_LATENESS_BUCKETS 24
+#define TZ_LATENESS_BUCKETS 24 /* [k]: less than 2^k microseconds; the last also what is later, from 4 s on */
 
 struct tz_telemetry {
 	/* events: written by the audio thread, read by the control thread */

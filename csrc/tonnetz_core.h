@@ -44,7 +44,6 @@ uint32_t tz_ring_wait_space(struct tz_ring *ring, uint32_t frames, uint32_t time
 uint32_t tz_ring_wait_frames(struct tz_ring *ring, uint32_t frames, uint32_t timeout_ms);
 void tz_ring_close(struct tz_ring *ring);   /* no more will come, or be taken, from the outside: the audio side no longer waits or counts */
 bool tz_ring_closed(const struct tz_ring *ring);
-void tz_ring_reopen(struct tz_ring *ring);  /* the outside is back */
 void tz_ring_wake(struct tz_ring *ring);    /* ends a wait from another thread; where there is none, the next */
 uint64_t tz_ring_frames_written(const struct tz_ring *ring);
 uint64_t tz_ring_frames_read(const struct tz_ring *ring);
@@ -100,9 +99,8 @@ uint32_t tz_type_latency(const char *type, double sample_rate, uint32_t block_fr
                          uint32_t output_count, const uint32_t *channels, const double *values);
 /* Frames for which what comes out may be silent though sound that came in is still to come out. */
 uint32_t tz_node_reach(const struct tz_node *node, const double *values);
-/* Since the last call: per output channel (of a sink: per input channel) the peak, and the mean square of the newest block. Returns how many. */
-uint32_t tz_node_meters(struct tz_node *node, float *peak, float *mean_square, uint32_t capacity);
-/* The same of many nodes, one after the other. */
+/* Node after node, per output channel (of a sink: per input channel): the peak since the last call, and the mean square of the newest
+ * block. Returns how many. */
 uint32_t tz_meters(struct tz_node *const *nodes, uint32_t node_count, float *peak, float *mean_square, uint32_t capacity);
 struct tz_cost { uint64_t blocks; double minimum_ns, average_ns, maximum_ns, wait_ns; }; /* of the blocks that were timed; wait: on average from the block's begin to its turn */
 void tz_node_cost(const struct tz_node *node, struct tz_cost *cost);

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FADE_MS = 50.0
+FADE_MS = 50.0  # longer than an edit's, as nothing comes after it; nobody waits for it long
 PATIENCE_S = 1.0  # for an engine that does not get on with it
 
 

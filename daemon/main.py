@@ -17,18 +17,19 @@ from tonnetz.rpc.doors.http import PortInUse
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
 
-from . import notify
-from .activation import control_socket
 from .caller import Caller
-from .credentials import assumed, credential
 from .ending import fade_out
 from .engine.core import ClockKind
-from .event_log import log_events
-from .journal import set_up_log
 from .memory_lock import lock_memory
 from .options import config_path, parser
 from .problems import Refusal
 from .reloading import Configuration, media_roots
+from .service import notify
+from .service.activation import control_socket
+from .service.credentials import assumed, credential
+from .service.event_log import log_events
+from .service.log import set_up_log
+from .service.watchdog import Watchdog
 from .session import Session
 from .settings import (
     DbusSettings,
@@ -45,7 +46,6 @@ from .settings import (
 from .startup import begin, leave, load_configured
 from .storage.store import StorageUnusable
 from .tokens import TokenFile, given_tokens
-from .watchdog import Watchdog
 
 log = logging.getLogger("tonnetz")
 

@@ -13,12 +13,12 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from . import node_types
-from .credentials import with_credentials
 from .endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from .endpoints.trial import Trial
 from .engine.core import catalogue_json
 from .graph.spec import Catalogue, NodeSpec, ParameterSpec, PortSpec
 from .problems import Problem, Refusal
+from .service.credentials import with_credentials
 
 Attempt = Callable[[Mapping[str, Any], Trial], Awaitable[Mapping[str, Any]]]
 

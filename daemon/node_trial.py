@@ -6,12 +6,12 @@ import asyncio
 import time
 from typing import Any
 
-from .credentials import with_credentials
 from .endpoints.trial import Trial
 from .graph.config import complete
 from .graph.spec import NodeSpec
 from .node_catalogue import OutsideType, checked, trial_of
 from .problems import Refusal, refuse_config
+from .service.credentials import with_credentials
 
 PATIENCE_S = 12.0  # above the worker's own patience with a sound card, of which one may have to be waited for first
 

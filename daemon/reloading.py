@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import notify
 from .caller import Caller
 from .endpoints.endpoint import MediaRoots
 from .reload_report import Reloaded
+from .service import notify
 from .settings import MediaSettings, Settings, load_settings
 
 if TYPE_CHECKING:

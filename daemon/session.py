@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from .basis import Basis
 from .caller import Caller
 from .carried import NOTHING, Carried
-from .credentials import filled
 from .devices import Devices
 from .endpoints.endpoint import EndpointState, MediaRoots, Surroundings
 from .endpoints.trial import Trial
@@ -62,6 +61,7 @@ from .receipt import Receipt
 from .rfc3339 import written
 from .runtime import Runtime
 from .schedule import Schedule
+from .service.credentials import filled
 from .view import node_view, state_of, troubles, view
 
 if TYPE_CHECKING:

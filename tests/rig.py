@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tonnetz.daemon.engine.core import CoreCommit, CoreEngine, CoreLink, CoreNode, CorePlan, Route, catalogue_json
 from tonnetz.daemon.engine.node_state import restore, state_of
 from tonnetz.daemon.engine.ring import Ring
-from tonnetz.daemon.graph.config import complete, flatten, structure_changed
+from tonnetz.daemon.graph.config import complete, flatten, structure_of
 from tonnetz.daemon.graph.model import Connection, Graph, Node
 from tonnetz.daemon.graph.node_state import NodeState
 from tonnetz.daemon.graph.ports import NodeChannels, resolve_channels
@@ -138,9 +138,9 @@ class Bench:
 
     def edit(self, config: Mapping[str, Any], ramp_frames: int | None = None) -> None:
         """Lays `config` over the present one, from the next block on."""
-        old = self.config
+        spec, old = catalogue()[self.type], self.config
         self.config = configured(self.type, config, old)
-        if structure_changed(catalogue()[self.type], old, self.config):
+        if structure_of(spec, self.config) != structure_of(spec, old):
             widths = {name: len(sound) for name, sound in self.inputs.items()}
             self.channels = channels_of(self.type, self.config, widths)
             predecessor, self.node = self.node, self._subject()
@@ -149,7 +149,7 @@ class Bench:
                 commit.transfer(predecessor, self.node)
         else:
             commit = CoreCommit(2, None)
-            commit.set(self.node, flatten(catalogue()[self.type], self.config)[0], ramp_frames)
+            commit.set(self.node, flatten(spec, self.config)[0], ramp_frames)
         self._commit(commit)
 
     def state(self) -> NodeState:

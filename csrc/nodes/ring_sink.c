@@ -1,4 +1,4 @@
-/* [audio] What a thread outside reads from a ring, as a node: the hearing half of recorders and network outputs. */
+/* [audio] What a thread outside reads from a ring, as a node: the hearing half of recorders. */
 #include "../node_type.h"
 #include "../ring.h"
 

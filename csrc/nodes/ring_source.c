@@ -1,4 +1,4 @@
-/* [audio] What a thread outside writes into a ring, as a node: the sounding half of players and network inputs. */
+/* [audio] What a thread outside writes into a ring, as a node: the sounding half of players and of cards that capture. */
 #include "../node_type.h"
 #include "../ring.h"
 #include "../ring_gain.h"

@@ -386,7 +386,7 @@ static void look(struct stage *stage)
 	const struct slot *slot = &stage->slots[below(SLOTS)];
 	if (slot->node) {
 		tz_node_tag(slot->node, below(100));
-		tz_node_meters(slot->node, peak, square, 8);
+		tz_meters(&slot->node, 1, peak, square, 8);
 		tz_node_cost(slot->node, &cost);
 	}
 }

@@ -27,15 +27,14 @@ from .playhead import Mark, Playhead
 from .rate_converter import RateConverter
 from .threaded import ThreadedEndpoint
 
-REFILL = (
-    1 / 3
-)  # of what is kept ready is missing when the thread wakes: the disk may hang for as long as the rest plays
-PIECE_S = 0.1
+# So much of what is kept ready is missing when the thread wakes: the disk may hang for as long as the rest plays.
+REFILL = 1 / 3
+PIECE_S = 0.1  # of silence at a time, and how often the end of it is looked for
 QUIET_S = 0.2  # of silence kept in the ring while waiting, so that the sound sets in soon
-RETRY_S = 1.0
+RETRY_S = 1.0  # as the node's help says
 FADE_S = 0.02  # of what is cut short
 WAIT_MS = 1000  # how long one wait for the ring takes at most, where nobody plays from it
-QUIET_WAIT_MS = 100
+QUIET_WAIT_MS = 100  # the same while silent: what there is to be played is looked for in between
 
 
 class FileReading(ThreadedEndpoint):

@@ -32,9 +32,8 @@ class Fading(NamedTuple):
     at_once: set[Wire]  # new ones, from the first frame on
     coming: set[Wire]
     going: set[Wire]
-    ending: set[
-        Wire
-    ]  # those that go though they were not there: a successor hears the last of what was heard before it
+    # Those that go though they were not there: a successor hears the last of what was heard before it.
+    ending: set[Wire]
 
 
 def fading(scene: Scene, plan: Plan, newcomers: Mapping[PlanNode, Newcomer]) -> Fading:

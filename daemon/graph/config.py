@@ -19,6 +19,8 @@ from .memo import once_per_object
 from .spec import NodeSpec, ParameterSpec
 from .wording import flaw_in_text, shortened, spoken
 
+Structure = tuple[tuple[str, Any], ...]  # names of parameters, and what a node object is built on of each
+
 SECRET = {"secret": True}  # what is shown for a secret, and what may be given to keep it
 CREDENTIAL = r"^[A-Za-z0-9_.@-]{1,255}$"  # the name of a secret that the service manager hands over
 TEXT_MAXIMUM = 4096  # characters, where a text's spec names no `maximum`: a path or a URL, not a payload
@@ -357,21 +359,13 @@ def _scalar(parameter: ParameterSpec, value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def structure_changed(spec: NodeSpec, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Whether a node object built for `old` cannot take on `new`: a structure parameter or a list's length differs."""
-    for parameter in spec.parameters:
-        before, after = old[parameter.name], new[parameter.name]
-        if before is after:
-            continue
-        if parameter.structure and before != after:
-            return True
-        if parameter.kind == "list":
-            if len(before) != len(after):
-                return True
-            fixed = [field.name for field in parameter.fields if field.structure]
-            if any(a[name] != b[name] for name in fixed for a, b in zip(before, after, strict=True)):
-                return True
-    return False
+def structure_of(spec: NodeSpec, config: Mapping[str, Any]) -> Structure:
+    """What of a complete configuration a node object is built on: structure parameters, and how long its lists are."""
+    return tuple(
+        (parameter.name, len(config[parameter.name]) if parameter.kind == "list" else config[parameter.name])
+        for parameter in spec.parameters
+        if parameter.structure or parameter.kind == "list"
+    )
 
 
 def redact(spec: NodeSpec, config: Mapping[str, Any]) -> dict[str, Any]:

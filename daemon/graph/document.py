@@ -317,17 +317,6 @@ EDITS: Mapping[str, type[AnyEdit]] = {
 }
 
 
-def edit_from_plain(data: Any) -> AnyEdit:
-    """One edit, written `{"op": "connect", "source": …}` or `{"connect": {"source": …}}`, or a `Refusal`."""
-    problems = Findings()
-    edit = None
-    with suppress(Enough):
-        edit = _edit(data, "edit", problems)
-    if edit is None:
-        raise refuse("invalid_params", told(problems))
-    return edit
-
-
 def edits_from_plain(data: Any) -> list[AnyEdit]:
     """A list of edits, or a `Refusal` with every problem; each says where, as `edits[3].source`."""
     if not isinstance(data, (list, tuple)):

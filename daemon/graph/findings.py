@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..problems import Problem
 
-MOST = 100
+MOST = 100  # more than anybody mends before asking again
 
 
 class Enough(Exception):

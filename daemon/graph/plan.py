@@ -14,12 +14,12 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from ..problems import Problem
+from .config import Structure, structure_of
 from .model import Connection, Graph, Node
 from .ports import Channels, NodeChannels, layout, ports
 from .rewiring import passage
 from .spec import Catalogue, NodeSpec
 
-Structure = tuple[tuple[str, Any], ...]
 Output = tuple[str, str]  # node id and port name
 T = TypeVar("T")
 
@@ -259,7 +259,7 @@ class _Wiring:
 
 
 def _plan_node(node: Node, spec: NodeSpec, channels: NodeChannels, generation: int, kept: PlanNode | None) -> PlanNode:
-    structure = _structure(spec, node.config)
+    structure = structure_of(spec, node.config)
     if (
         kept is not None
         and kept.spec is spec
@@ -269,15 +269,6 @@ def _plan_node(node: Node, spec: NodeSpec, channels: NodeChannels, generation: i
     ):
         return kept
     return PlanNode(node.id, spec, generation, channels, structure)
-
-
-def _structure(spec: NodeSpec, config: Mapping[str, Any]) -> Structure:
-    """What of a configuration a node object is built on: its structure parameters and how long its lists are."""
-    return tuple(
-        (parameter.name, len(config[parameter.name]) if parameter.kind == "list" else config[parameter.name])
-        for parameter in spec.parameters
-        if parameter.structure or parameter.kind == "list"
-    )
 
 
 def _misfit(connection: Connection, source: str, given: int, taken: int) -> Problem:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine.core import CoreError
+from ..engine.core import CoreError, Samples
 from ..engine.core_probes import CoreInjection
 from ..problems import Problem, Refusal, refuse
 from . import signals
@@ -78,7 +78,7 @@ class Injections:
             take_away(self._session, playing)
         self._playing.clear()
 
-    async def _play(self, place: Place, sound: signals.Samples) -> dict[str, Any]:
+    async def _play(self, place: Place, sound: Samples) -> dict[str, Any]:
         session = self._session
         if not place.fits(known_part(session, place.node_id)):
             message = f"'{place.name}' carries other channels than when this was asked for. Try again."
@@ -106,7 +106,7 @@ class Injections:
             del self._playing[name]
 
 
-def given(samples: list[list[float]] | None, place: Place, frames: int) -> signals.Samples:
+def given(samples: list[list[float]] | None, place: Place, frames: int) -> Samples:
     """Samples that came with the request, as (channels, frames), cut to `frames`. A Refusal where they don't fit."""
     problem = ""
     if not samples or not samples[0]:

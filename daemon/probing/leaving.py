@@ -11,7 +11,7 @@ from ..engine.core_probes import Probe
 if TYPE_CHECKING:
     from ..session import Session
 
-RETRY_S = 0.1
+RETRY_S = 0.1  # some twenty blocks: by then the engine has taken what was in its queue
 
 
 def take_away(session: Session, probe: Probe) -> None:

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.core import Samples
+
 Signal = Literal["tone", "noise", "impulse", "samples", "none"]
-Samples = NDArray[np.float32]
 
 
 def tone(frequency: float, level_db: float, frames: int, sample_rate: int) -> Samples:

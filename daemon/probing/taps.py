@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..session import Session
 
 KEPT_S = 5.0  # of sound, at least
-LINGER_S = 10.0
+LINGER_S = 10.0  # that a tap stays when nobody holds it: whoever looks again soon finds the past
 LOOK_S = 0.02  # between two looks at a tap: a few blocks
 BUDGET_BYTES = 128 << 20  # for all taps together: 64 channels at 48 kHz
 

@@ -86,6 +86,7 @@ KINDS: Mapping[str, str] = {
     "more": "there are more problems than are told",
 }
 
+# In the order in which the page tells of them. Those to come go last.
 NOUNS = (
     "graph",
     "schedule",
@@ -100,7 +101,7 @@ NOUNS = (
     "presence",
     "system",
     "rpc",
-)  # those to come go last
+)
 TRANSACTION = ("not_found", "conflict", "invalid_graph", "invalid_config", "forbidden", "unavailable", "timeout")
 
 BEHIND: Mapping[str, type] = {"runtime": Runtime, "schedule": Schedule}  # what the methods of a noun are handed on to

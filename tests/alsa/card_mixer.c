@@ -161,13 +161,10 @@ static const unsigned decibels[] = {SND_CTL_TLVT_DB_SCALE, 8, (unsigned)(-CARD_M
 
 SND_CTL_PLUGIN_DEFINE_FUNC(tzcard)
 {
-	const char *file = NULL;
-	snd_config_t *field;
 	(void)root;
-	if (snd_config_search(conf, "file", &field) < 0 || snd_config_get_string(field, &file) < 0) {
-		SNDERR("tzcard: `file` is missing");
+	const char *file = card_file(conf);
+	if (!file)
 		return -EINVAL;
-	}
 	struct mixer *m = calloc(1, sizeof *m);
 	if (!m)
 		return -ENOMEM;

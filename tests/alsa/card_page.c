@@ -1,4 +1,4 @@
-/* What both halves of the virtual card do with its file: map it, find a frame's slot, tell its time. */
+/* What both halves of the virtual card do with its file: find and map it, find a frame's slot, tell its time. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -20,6 +20,16 @@ static size_t slot_bytes(const struct card_page *page)
 static size_t file_bytes(const struct card_page *page)
 {
 	return CARD_PAGE_BYTES + page->slots * slot_bytes(page);
+}
+
+const char *card_file(snd_config_t *conf)
+{
+	snd_config_t *field;
+	const char *file;
+	if (snd_config_search(conf, "file", &field) == 0 && snd_config_get_string(field, &file) == 0)
+		return file;
+	SNDERR("tzcard: `file` is missing");
+	return NULL;
 }
 
 int card_open(struct card *card, const char *path)

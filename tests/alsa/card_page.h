@@ -3,6 +3,7 @@
 #ifndef CARD_PAGE_H
 #define CARD_PAGE_H
 
+#include <alsa/asoundlib.h>
 #include <stdint.h>
 
 /* For Python: begin */
@@ -73,6 +74,9 @@ struct card {
 	int file;
 	uint32_t unplugged;    /* the count when this was opened */
 };
+
+/* The card's file as an asound.conf names it, in `file`; NULL, and a message, where it does not. */
+const char *card_file(snd_config_t *conf);
 
 /* Maps a card's file. 0, or -ENODEV if there is none, or what the test has set as the error of opening. */
 int card_open(struct card *card, const char *path);

@@ -399,13 +399,10 @@ static int limit(snd_pcm_ioplug_t *io, const struct card_page *page)
 
 SND_PCM_PLUGIN_DEFINE_FUNC(tzcard)
 {
-	const char *file = NULL;
-	snd_config_t *field;
 	(void)root;
-	if (snd_config_search(conf, "file", &field) < 0 || snd_config_get_string(field, &file) < 0) {
-		SNDERR("tzcard: `file` is missing");
+	const char *file = card_file(conf);
+	if (!file)
 		return -EINVAL;
-	}
 	struct stream *s = calloc(1, sizeof *s);
 	if (!s)
 		return -ENOMEM;

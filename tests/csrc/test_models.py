@@ -34,11 +34,8 @@ def checked(model: Path, folder: Path, defines: list[str]) -> tuple[int, int]:
     """How many errors there are, the search ending at the first, and how many states it has seen."""
     options = [f"-D{define}" for define in defines]
     subprocess.run(["spin", *options, "-a", model], cwd=folder, check=True)
-    limits = [
-        "-DSAFETY",
-        "-DCOLLAPSE",
-        f"-DMEMLIM={MOST_MB}",
-    ]  # neither loops nor fairness matter: all that waits is a deadlock
+    # Neither loops nor fairness matter: all that waits is a deadlock.
+    limits = ["-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MOST_MB}"]
     subprocess.run(["gcc", "-O1", *limits, "-o", "pan", "pan.c"], cwd=folder, check=True)
     told = subprocess.run(["./pan", f"-m{DEEPEST}"], cwd=folder, check=True, capture_output=True, text=True).stdout
     found = re.search(r"errors: (\d+)\n *(\d+) states, stored", told)

@@ -70,7 +70,7 @@ BANDS = ParameterSpec(
     count_minimum=1,
     count_maximum=32,
     fields=(
-        choice("type", "peaking", "low_shelf", "high_shelf", structure=True),
+        choice("type", "peaking", "low_shelf", "high_shelf"),
         number("frequency", 1000.0, 10, 24000, "Hz", log_scale=True),
         number("gain_db", 0.0, -30, 30, "dB"),
         number("q", 0.707, 0.1, 40),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import yaml
 
-from tonnetz.daemon.graph.document import edit_from_plain, edits_between, edits_from_plain, parse_document, to_document
+from tonnetz.daemon.graph.document import edits_between, edits_from_plain, parse_document, to_document
 from tonnetz.daemon.graph.edits import (
     AddNode,
     AnyEdit,
@@ -269,20 +269,18 @@ def test_edits_between_take_a_position_back() -> None:
     ],
 )
 def test_an_edit_is_read_in_both_forms(data: Any, edit: AnyEdit) -> None:
-    assert edit_from_plain(data) == edit
-    assert edit_from_plain(msgspec.to_builtins(edit)) == edit
+    assert edits_from_plain([data, msgspec.to_builtins(edit)]) == [edit, edit]
 
 
 @pytest.mark.parametrize("case", cases("wrong_edits.yaml"))
 def test_a_wrong_edit_is_refused_in_words(case: dict[str, Any]) -> None:
-    for read, place in ((lambda data: edits_from_plain([data]), "edits[0]"), (edit_from_plain, "edit")):
-        with pytest.raises(Refusal) as caught:
-            read(case["edit"])
-        assert caught.value.name == "invalid_params"
-        problem = caught.value.problems[0]
-        assert problem.kind == case["kind"]
-        assert problem.where == (f"{place}.{case['where']}" if case["where"] else place)
-        assert case["says"] in problem.message
+    with pytest.raises(Refusal) as caught:
+        edits_from_plain([case["edit"]])
+    assert caught.value.name == "invalid_params"
+    problem = caught.value.problems[0]
+    assert problem.kind == case["kind"]
+    assert problem.where == (f"edits[0].{case['where']}" if case["where"] else "edits[0]")
+    assert case["says"] in problem.message
 
 
 def test_not_all_of_a_thousand_problems_are_told() -> None:
@@ -292,7 +290,7 @@ def test_not_all_of_a_thousand_problems_are_told() -> None:
         lambda: parse_document({"connections": [{"source": "a.out", "target": "b.in"}] * 1000}, CATALOGUE),
         lambda: apply_edits(Graph(), [RemoveNode(id="nobody")] * 1000, CATALOGUE),
         lambda: apply_edits(Graph(), [AddNode(type="gain", config=dict.fromkeys(map(str, range(1000))))], CATALOGUE),
-        lambda: edit_from_plain({"op": "add_node", **dict.fromkeys(map(str, range(1000)))}),
+        lambda: edits_from_plain([{"op": "add_node", **dict.fromkeys(map(str, range(1000)))}]),
     ):
         with pytest.raises(Refusal) as caught:
             attempt()

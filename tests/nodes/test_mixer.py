@@ -99,9 +99,8 @@ def test_a_solo_glides() -> None:
     edits = [Edit(256, {"inputs": [{}, {"solo": True}, {}]}), Edit(512, {"inputs": [{}, {}, {}]})]
     out = render("mixer", {"inputs": [{}, {}, {}]}, ones, edits=edits)["out"][0]
     assert out[0] == 0.75 and out[-1] == 0.75
-    assert (
-        np.abs(np.diff(out)).max() <= 1.5 * 1.01 * 0.5 / 960
-    )  # the middle of a gentle glide is half as steep again as a straight one
+    # The middle of a gentle glide is half as steep again as a straight one.
+    assert np.abs(np.diff(out)).max() <= 1.5 * 1.01 * 0.5 / 960
     assert out.min() == pytest.approx(0.75 - 0.5 * gently(256 / 960), abs=1e-6)
 
 

@@ -3,12 +3,9 @@ the clock plays is whole, as far as its counters say so."""
 
 from __future__ import annotations
 
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,19 +14,14 @@ import pytest
 from tonnetz.rpc.client import Client
 
 from ..alsa.virtual_card import VirtualCard
-from .test_tonnetzd import PATIENCE_S, RATE, Daemon
+from .tonnetzd import PATIENCE_S, RATE, Daemon, until_frame
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
+def start(daemon: Daemon) -> Iterator[Callable[..., Client]]:
     """Starts a daemon with a tone on the card `out`, and what it captures from the card `mic` on nothing."""
-    started: list[Daemon] = []
 
     def begin(clock: str, mic: VirtualCard, out: VirtualCard) -> Client:
-        for name, value in out.environment.items():
-            monkeypatch.setenv(name, value)
-        daemon = Daemon(Path(tempfile.mkdtemp(prefix="tn-")))
-        started.append(daemon)
         nodes = [
             {"id": "tone", "type": "tone", "config": {"frequency": 1000, "level_db": -6}},
             {"id": "level", "type": "gain"},
@@ -41,10 +33,8 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Client]]:
         return daemon.start(engine=engine, graph={"version": 1, "nodes": nodes, "connections": wires})
 
     yield begin
-    for daemon in started:
-        status, said = daemon.end(signal.SIGTERM)
-        shutil.rmtree(daemon.folder)
-        assert status == 0 and "Traceback" not in said, said
+    status, said = daemon.end(signal.SIGTERM)
+    assert status == 0 and "Traceback" not in said, said
 
 
 def clock_of(client: Any) -> str:
@@ -67,11 +57,7 @@ def test_the_configuration_names_the_clock(
 ) -> None:
     with start(setting, make_card("mic"), make_card("out")) as client:
         becomes(client, clock)
-        frame = client.call("runtime.status")["frame"]
-        end = time.monotonic() + PATIENCE_S
-        while client.call("runtime.status")["frame"] < frame + RATE // 4:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        until_frame(client, client.call("runtime.status")["frame"] + RATE // 4)
 
 
 def test_a_card_plays_on_through_a_storm_of_edits(

@@ -5,38 +5,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
 
-from .test_tonnetzd import RATE, Daemon, configuration, until_frame
+from .tonnetzd import RATE, Daemon, configuration, until_frame
 
 PRIORITY = 10
 HELD_S = 1.5
 ENGINE = {**configuration()["engine"], "realtime_priority": PRIORITY}
 PERIOD = RATE // 100  # of the sine that is played
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    folder = Path(tempfile.mkdtemp(prefix="tn-"))
-    made = Daemon(folder)
-    yield made
-    for client in made.clients:
-        client.close()
-    if made.process is not None and made.process.poll() is None:
-        made.end(signal.SIGKILL)
-    shutil.rmtree(folder)
 
 
 def granted(what: str) -> bool:

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -27,7 +25,7 @@ import pytest
 from tonnetz.rpc.client import Client, NotReached
 
 from . import nursery
-from .test_tonnetzd import Daemon
+from .tonnetzd import Daemon
 
 KILLS = int(os.environ.get("TONNETZ_KILLS", "30"))
 LONGEST_S = 0.15  # after its birth, of every second session; of the others, after it has begun to work
@@ -133,18 +131,6 @@ def edit_on(client: Client, name: str, done: dict[str, int]) -> None:
         except NotReached:
             return
         done[name] = number
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    folder = Path(tempfile.mkdtemp(prefix="tn-"))  # a socket's path must be short
-    made = Daemon(folder)
-    yield made
-    for client in made.clients:
-        client.close()
-    if made.process is not None and made.process.poll() is None:
-        made.end(signal.SIGKILL)
-    shutil.rmtree(folder)
 
 
 def test_so_it_is_with_a_daemon_that_plays(daemon: Daemon) -> None:

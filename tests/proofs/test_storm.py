@@ -10,12 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +21,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pytest
 import soundfile
 
 from tonnetz.rpc.client import Client, Refused
 
 from .studio import document, node, studio
-from .test_tonnetzd import Daemon, configuration
 from .test_untouched_branches import KEPT, WIRES
+from .tonnetzd import Daemon, configuration
 
 QUIET_S, STORM_S = 4.0, 8.0
 BLOCK_S = 256 / 48000
@@ -107,18 +104,6 @@ def page_faults(daemon: Daemon) -> int:
                 fields = (thread / "stat").read_text().rpartition(") ")[2].split()
                 found += int(fields[7]) + int(fields[9])  # without and with a look at the disk
     return found
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    folder = Path(tempfile.mkdtemp(prefix="tn-"))
-    made = Daemon(folder)
-    yield made
-    for client in made.clients:
-        client.close()
-    if made.process is not None and made.process.poll() is None:
-        made.end(signal.SIGKILL)
-    shutil.rmtree(folder)
 
 
 def rage(daemon: Daemon) -> tuple[Counter[str], Counter[str]]:

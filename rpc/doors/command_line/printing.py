@@ -114,9 +114,9 @@ def clock_text(seconds: float) -> str:
 def templates(result: Sequence[Mapping[str, Any]]) -> str:
     lines: list[str] = []
     for category in dict.fromkeys(template["category"] for template in result):
-        ofit = [template for template in result if template["category"] == category]
+        within = [template for template in result if template["category"] == category]
         lines += ["", f"{category}s"]
-        lines += aligned([(template["type"], first_sentence(template["help"])) for template in ofit], "  ")
+        lines += aligned([(template["type"], first_sentence(template["help"])) for template in within], "  ")
     return "\n".join([*lines, "", "`tonnetz schema TYPE` shows what one can be told."]).lstrip("\n")
 
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from .answers import Turned
 
 RATE = 1000.0  # requests a second, from one address: far above what hands do, below what would fill a core
-BURST = 3000.0
+BURST = 3000.0  # at once, as by an editor that opens, or a script that begins
 ADDRESSES = 10_000  # remembered at once
 
 HEADERS: Mapping[str, str] = {

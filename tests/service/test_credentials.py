@@ -1,4 +1,4 @@
-"""daemon/credentials.py: secrets that the service manager hands over, for nodes and for tokens of the HTTP door."""
+"""daemon/service/credentials.py: secrets that the service manager hands over, for nodes and for tokens of the HTTP door."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any
 
 import pytest
 
-from tonnetz.daemon import credentials as module
 from tonnetz.daemon.caller import Caller
-from tonnetz.daemon.credentials import LONGEST, assumed, credential, credentials, filled
 from tonnetz.daemon.endpoints.endpoint import EndpointState, MediaRoots
 from tonnetz.daemon.graph.document import edits_from_plain
 from tonnetz.daemon.graph.spec import NodeSpec, ParameterSpec, PortSpec
 from tonnetz.daemon.node_trial import try_node
 from tonnetz.daemon.problems import Problem, Refusal
+from tonnetz.daemon.service import credentials as module
+from tonnetz.daemon.service.credentials import LONGEST, assumed, credential, credentials, filled
 from tonnetz.daemon.session import Session
 from tonnetz.daemon.settings import parse_settings
 from tonnetz.daemon.startup import begin
 from tonnetz.daemon.tokens import SHORTEST, TokenFile, given_tokens
 
-from .proofs.doubles import Double
+from ..proofs.doubles import Double
 
 CALLER = Caller("uid:0", "admin", "test")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .notify import notify
 
 if TYPE_CHECKING:
-    from .session import Session
+    from ..session import Session
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from .events import Event, Hub
+from ..events import Event, Hub
 
 log = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tonnetz.daemon import notify
-from tonnetz.daemon.activation import passed_sockets
+from tonnetz.daemon.service import notify
+from tonnetz.daemon.service.activation import passed_sockets
+from tonnetz.daemon.service.watchdog import LOOKS, Watchdog
 from tonnetz.daemon.session import Session
-from tonnetz.daemon.watchdog import LOOKS, Watchdog
 
 CONFIGURATION = """
 engine: {clock: internal, realtime_priority: 0}

@@ -1,4 +1,4 @@
-"""daemon/journal.py and event_log.py: the log with fields, for the journal."""
+"""daemon/service/log.py and event_log.py: the log with fields, for the journal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tonnetz.daemon import journal
-from tonnetz.daemon.event_log import log_events
 from tonnetz.daemon.events import Hub
+from tonnetz.daemon.service import log as service_log
+from tonnetz.daemon.service.event_log import log_events
 
 
 def read_entry(data: bytes) -> dict[str, str]:
@@ -34,15 +34,15 @@ def read_entry(data: bytes) -> dict[str, str]:
 def test_records_go_to_the_journal_with_priority_and_fields(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(tmp_path / "journal"))
-        handler = journal.JournalHandler(str(tmp_path / "journal"))
-        log = logging.getLogger("tonnetz.test_journal")
+        handler = service_log.JournalHandler(str(tmp_path / "journal"))
+        log = logging.getLogger("tonnetz.test_log")
         log.propagate = False
         log.addHandler(handler)
         log.setLevel("DEBUG")
         log.warning("%s is retrying", "feed", extra={"fields": {"node": "feed"}})
         entry = read_entry(listening.recv(100_000))
         assert entry["MESSAGE"] == "feed is retrying" and entry["PRIORITY"] == "4"
-        assert entry["TONNETZ_NODE"] == "feed" and entry["LOGGER"] == "tonnetz.test_journal"
+        assert entry["TONNETZ_NODE"] == "feed" and entry["LOGGER"] == "tonnetz.test_log"
         assert entry["SYSLOG_IDENTIFIER"] == "tonnetzd" and entry["CODE_FILE"] == __file__
         try:
             raise ValueError("two\nlines")
@@ -54,13 +54,13 @@ def test_records_go_to_the_journal_with_priority_and_fields(tmp_path: Path) -> N
         for level, priority in (("DEBUG", "7"), ("INFO", "6"), ("CRITICAL", "2")):
             log.log(getattr(logging, level), "x" * 1_000_000)
             entry = read_entry(listening.recv(100_000))
-            assert entry["PRIORITY"] == priority and entry["MESSAGE"] == "x" * journal.LONGEST
+            assert entry["PRIORITY"] == priority and entry["MESSAGE"] == "x" * service_log.LONGEST
         log.removeHandler(handler)
         handler.close()
 
 
 def test_a_journal_that_takes_nothing_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    handler = journal.JournalHandler(str(tmp_path / "nobody"))
+    handler = service_log.JournalHandler(str(tmp_path / "nobody"))
     handler.emit(logging.LogRecord("tonnetz", logging.ERROR, __file__, 1, "lost", None, None))
     assert capsys.readouterr().err == "<3>lost\n"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full:
@@ -80,8 +80,8 @@ def test_the_journal_is_told_from_a_file(tmp_path: Path, monkeypatch: pytest.Mon
             ("", False),
         ):
             monkeypatch.setenv("JOURNAL_STREAM", text)
-            assert not journal.is_journal(io.StringIO())
-            assert journal.is_journal(stream) is expected
+            assert not service_log.is_journal(io.StringIO())
+            assert service_log.is_journal(stream) is expected
 
 
 async def test_a_nodes_trouble_is_logged_once_and_its_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,10 +17,10 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from .graph.config import CREDENTIAL
-from .graph.secrecy import revealed
-from .graph.spec import NodeSpec
-from .problems import Problem, Refusal, refuse, suggestion
+from ..graph.config import CREDENTIAL
+from ..graph.secrecy import revealed
+from ..graph.spec import NodeSpec
+from ..problems import Problem, Refusal, refuse, suggestion
 
 log = logging.getLogger(__name__)
 
