@@ -66,7 +66,7 @@ struct tz_port {
 	uint32_t channels;
 	const char *channels_parameter;
 	const char *repeat; /* the list parameter whose length counts the ports */
-	bool optional;      /* inputs: with nothing connected process() sees NULL, else a channel of silence */
+	bool optional;      /* inputs without `repeat`: with nothing connected process() sees NULL, else channels of silence */
 	/* Inputs: whether something is connected decides what the node is. With nothing connected the port has no channels, and when that
 	 * changes another node object takes over and fades against the old one. For what asks at every block whether there is sound
 	 * (`optional`), a connection that fades out is one to its end, and it can't be told from silence. */

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NoReturn, Protocol, get_args
 
-from tonnetz.rpc.doors.http import PortInUse
+from tonnetz.rpc.doors.http.port import Port, PortInUse
 from tonnetz.rpc.doors.unix_socket import SocketInUse, UnixSocketDoor
 from tonnetz.rpc.method_table import load_methods
 
@@ -97,7 +97,7 @@ async def _check(settings: Settings) -> None:
         with assumed():
             await load_configured(session, settings)
             if settings.doors.http:
-                _http_door(session, settings, settings.doors.http)
+                _http_port(settings, settings.doors.http)
     finally:
         await session.close()
 
@@ -152,10 +152,13 @@ async def _serve_at_doors(session: Session, settings: Settings, told_to_stop: as
     async with contextlib.AsyncExitStack() as doors:
         if settings.doors.socket:  # first, since it notices another daemon
             await doors.enter_async_context(_opened(_socket_door(session, settings.doors.socket)))
+        port = _http_port(settings, settings.doors.http) if settings.doors.http else None
+        if port:
+            await doors.enter_async_context(_opened(port))
         if settings.autostart:  # before the other doors: what they take to open, a restart would be silent longer
             await session.runtime.start()
-        if settings.doors.http:
-            await doors.enter_async_context(_opened(_http_door(session, settings, settings.doors.http)))
+        if settings.doors.http and port:
+            await doors.enter_async_context(_opened(_http_door(session, settings.doors.http, port)))
         if settings.doors.dbus:
             await doors.enter_async_context(_opened(_dbus_door(session, settings.doors, settings.doors.dbus)))
         with _reloaded_by_signal(session):
@@ -197,12 +200,16 @@ def _socket_door(session: Session, settings: SocketSettings) -> Door:
     )
 
 
-def _http_door(session: Session, settings: Settings, http: HttpSettings) -> Door:
+def _http_port(settings: Settings, http: HttpSettings) -> Port:
     """Raises a Refusal where it would let anybody in."""
+    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()), given_tokens(http.tokens, credential))
+    return Port(http, tokens)
+
+
+def _http_door(session: Session, http: HttpSettings, port: Port) -> Door:
     from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
 
-    tokens = TokenFile(storage_folder(settings.storage or StorageSettings()), given_tokens(http.tokens, credential))
-    return HttpDoor(session, load_methods(), http, tokens)
+    return HttpDoor(session, load_methods(), http, port)
 
 
 def _dbus_door(session: Session, doors: DoorSettings, settings: DbusSettings) -> Door:

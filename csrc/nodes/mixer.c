@@ -30,7 +30,7 @@ static const struct tz_parameter parameters[] = {
 };
 
 static const struct tz_port ports[] = {
-	{.name = "in_#", .repeat = "inputs", .direction = TZ_INPUT, .rule = TZ_CONNECTED, .optional = true, .help = "A sound to mix."},
+	{.name = "in_#", .repeat = "inputs", .direction = TZ_INPUT, .rule = TZ_CONNECTED, .help = "A sound to mix."},
 	{.name = "out", .direction = TZ_OUTPUT, .rule = TZ_WIDEST, .channels = 2, .help = "The sum."},
 	{0},
 };
@@ -133,11 +133,11 @@ static void reset(void *block)
 	state->glide.left = 0;
 }
 
-/* What of an input sounds in an output channel, NULL if nothing. An open input costs nothing. */
+/* What of an input sounds in an output channel, NULL if nothing. */
 TZ_INLINE const float *sounding(const struct strip_state *strip, const float *const *in, uint32_t channel)
 {
 	const bool placed = strip->channels == 1 && channel < 2;
-	return in == NULL || (channel >= strip->channels && !placed) ? NULL : in[placed ? 0 : channel];
+	return channel >= strip->channels && !placed ? NULL : in[placed ? 0 : channel];
 }
 
 TZ_INLINE const struct tz_ramp *factor_of(const struct strip_state *strip, uint32_t channel)

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import logging
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from tonnetz.daemon.problems import Problem, Refusal, refuse
-from tonnetz.daemon.settings import HttpSettings, http_address
-from tonnetz.daemon.tokens import TokenFile
+from tonnetz.daemon.problems import Refusal
+from tonnetz.daemon.settings import HttpSettings
 
 from ...method_table import Call, Method
 from ..json_rpc import JsonRpc, Limits, internal_error
-from . import PortInUse
 from .answers import error_response, from_aiohttp, json_response
 from .callers import ANYBODY, CALLER, TICKET_S, Callers, caller_of
 from .connections import LINGER_S, Bounds, Connections
 from .graph_socket import graph_socket
-from .guard import HEADERS, Guard, is_address
+from .guard import HEADERS, Guard
 from .listening import Listening
 from .metrics import metrics_response
 from .monitoring_socket import monitoring_socket
 from .openapi import openapi_document
 from .pages import page_routes
+from .port import Port
 from .rest import routes
 from .sockets import Sockets
 
@@ -45,43 +41,36 @@ UNREADABLE.setLevel(logging.CRITICAL)
 
 
 class HttpDoor:
-    """Listens on a TCP port. Raises Refusal (invalid_config) where the settings would let anybody in."""
+    """Listens on a TCP port, which it opens if that is still to be done, and closes."""
 
     def __init__(
         self,
         session: Session,
         methods: Mapping[str, Method],
         settings: HttpSettings,
-        tokens: TokenFile,
+        port: Port,
         *,
         limits: Limits = Limits(),
         guard: Guard | None = None,
         bounds: Bounds = Bounds(),
     ) -> None:
         self.session = session
-        self.host, self.port = http_address(settings.listen)
-        self._token_required = token_required(settings, self.host, tokens)
+        self.port = port
         self._methods = methods
         self._json_rpc = JsonRpc(methods, limits)
         self._guard = guard or Guard(settings.allowed_hosts)
-        self._callers = Callers(tokens, self._token_required)
+        self._callers = Callers(port.tokens, port.token_required)
         self._sockets = Sockets(self._callers)
         self._listening = Listening(session, self._sockets)
         self._public: set[object] = set()  # handlers that need no token
         self._connections = Connections(bounds, HEADERS)
         self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
         self._application = self._make(methods)
 
     @property
     def router(self) -> web.UrlDispatcher:
         """All that can be asked for."""
         return self._application.router
-
-    @property
-    def address(self) -> str:
-        """`127.0.0.1:8420`, with the port that there is once it is open."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     async def open(self) -> None:
         """Begin to listen. Raises PortInUse."""
@@ -95,21 +84,16 @@ class HttpDoor:
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        protocol = self._connections.protocol(self._runner.server)
         try:
-            self._server = await asyncio.get_running_loop().create_server(protocol, self.host, self.port)
-        except OSError as error:
+            await self.port.serve(self._connections.protocol(self._runner.server))
+        except BaseException:
             await self._runner.cleanup()
-            why = os.strerror(error.errno) if error.errno else error
-            message = f"can't listen on http://{self.address}/: {why}; set doors.http.listen to another address"
-            raise PortInUse(message) from error
-        self.port = self._server.sockets[0].getsockname()[1]
-        log.info("listening on http://%s/", self.address)
+            raise
+        log.info("listening on http://%s/", self.port.address)
 
     async def close(self) -> None:
         """Take leave of everybody and close the port."""
-        if self._server is not None:
-            self._server.close()
+        await self.port.close()
         await self._sockets.close()
         await self._listening.close()
         if self._runner is not None:
@@ -170,7 +154,7 @@ class HttpDoor:
         return metrics_response(self.session, len(self._sockets))
 
     async def _openapi(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        return json_response(openapi_document(self._token_required))
+        return json_response(openapi_document(self.port.token_required))
 
     async def _healthz(self, request: web.Request) -> web.Response:  # noqa: ARG002
         """What `system.health` finds, without what is nobody's business: messages name files and hosts. 200 whatever is
@@ -178,23 +162,6 @@ class HttpDoor:
         found = await self._methods["system.health"].run(Call(self.session, ANYBODY))
         about = {"nodes_in_trouble": len(found.nodes), "storage": found.storage.state}
         return json_response({"status": found.status, "state": found.state, **about})
-
-
-def token_required(settings: HttpSettings, host: str, tokens: TokenFile) -> bool:
-    """Whether everybody needs a token. Raises a Refusal where there must be one, and is none."""
-    local = host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
-    required = not local if settings.require_token == "auto" else settings.require_token  # noqa: S105 - a rule, no token
-    problem = ""
-    if not local and not required:
-        problem = f"{settings.listen} can be reached from other machines, so require_token can't be false there."
-    elif not local and not tokens.tokens():
-        problem = (
-            f"{settings.listen} can be reached from other machines, and there is no token yet. Make one "
-            "(tonnetz token add NAME --role operator), or listen on 127.0.0.1."
-        )
-    if problem:
-        raise refuse("invalid_config", [Problem("forbidden", problem, "doors.http.listen")])
-    return required
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG001

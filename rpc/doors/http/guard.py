@@ -7,7 +7,6 @@ us. It can't choose the Host that the browser names, nor hide its Origin, nor re
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from .answers import Turned
+from .port import is_address
 
 RATE = 1000.0  # requests a second, from one address: far above what hands do, below what would fill a core
 BURST = 3000.0  # at once, as by an editor that opens, or a script that begins
@@ -93,15 +93,6 @@ def _place(url: str) -> tuple[str, str]:
         return parts.netloc, parts.hostname or ""
     except ValueError:  # brackets around what is no IPv6 address
         return "", ""
-
-
-def is_address(name: str) -> bool:
-    """Whether it is an IP address and no name."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _foreign(origin: str) -> Turned:

@@ -22,6 +22,7 @@ from tonnetz.daemon.tokens import TokenFile
 from tonnetz.rpc.doors.http import params
 from tonnetz.rpc.doors.http.connections import Bounds
 from tonnetz.rpc.doors.http.door import HttpDoor
+from tonnetz.rpc.doors.http.port import Port
 from tonnetz.rpc.method_table import Call, MethodTable
 from tonnetz.rpc.route import Route
 
@@ -77,7 +78,13 @@ async def open_door(folder: Path, session: FakeSession) -> AsyncIterator[OpenDoo
 
     async def open_it(**bounds: Any) -> HttpDoor:
         settings = HttpSettings(listen="127.0.0.1:0")
-        made = HttpDoor(cast("Session", session), small_table(), settings, TokenFile(folder), bounds=Bounds(**bounds))
+        made = HttpDoor(
+            cast("Session", session),
+            small_table(),
+            settings,
+            Port(settings, TokenFile(folder)),
+            bounds=Bounds(**bounds),
+        )
         await made.open()
         doors.append(made)
         return made
@@ -98,7 +105,7 @@ class Caller:
 
     @classmethod
     async def at(cls, door: HttpDoor, source: str = "127.0.0.1", **options: Any) -> Caller:
-        return cls(*await asyncio.open_connection(door.host, door.port, local_addr=(source, 0), **options))
+        return cls(*await asyncio.open_connection(door.port.host, door.port.number, local_addr=(source, 0), **options))
 
     def say(self, data: bytes) -> None:
         self._writer.write(data)
@@ -248,7 +255,7 @@ async def test_a_websocket_may_be_silent(open_door: OpenDoor) -> None:
     door = await open_door(head_s=0.2)
     async with (
         aiohttp.ClientSession() as http,
-        http.ws_connect(f"http://{door.address}/api/ws/graph?events=off") as client,
+        http.ws_connect(f"http://{door.port.address}/api/ws/graph?events=off") as client,
     ):
         await asyncio.sleep(0.6)
         await client.send_str('{"jsonrpc": "2.0", "id": 1, "method": "test.small"}')
@@ -268,7 +275,7 @@ def narrow() -> socket.socket:
 async def asking_for_much(door: HttpDoor) -> Caller:
     connection = narrow()
     connection.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(connection, (door.host, door.port))
+    await asyncio.get_running_loop().sock_connect(connection, (door.port.host, door.port.number))
     caller = Caller(*await asyncio.open_connection(sock=connection, limit=1024))
     caller.say(b"GET /api/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return caller
@@ -381,7 +388,7 @@ def test_a_real_door_holds_600_from_one_address(crowded: Web) -> None:
 async def test_what_a_client_has_is_not_even_made(open_door: OpenDoor, session: FakeSession) -> None:
     door = await open_door()
     session.revision = 7
-    async with aiohttp.ClientSession(f"http://{door.address}") as http:
+    async with aiohttp.ClientSession(f"http://{door.port.address}") as http:
 
         async def ask(known: str | None, query: str = "") -> int:
             headers = {} if known is None else {"If-None-Match": known}

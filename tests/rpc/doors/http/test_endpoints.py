@@ -21,6 +21,7 @@ from tonnetz.daemon.session import Session
 from tonnetz.daemon.settings import HttpSettings
 from tonnetz.daemon.tokens import TokenFile
 from tonnetz.rpc.doors.http.door import HttpDoor
+from tonnetz.rpc.doors.http.port import Port
 from tonnetz.rpc.method_table import load_methods
 
 from ...conftest import FakeSession
@@ -545,7 +546,9 @@ def test_every_endpoint_is_asked_for_by_curl(web: Web, tmp_path: Path) -> None:
                 verb, path = call.args[:2]
                 if isinstance(verb, ast.Constant):
                     asked.add((verb.value, written(path).partition("?")[0]))
-    door = HttpDoor(cast("Session", FakeSession()), load_methods(), HttpSettings(), TokenFile(tmp_path))
+    door = HttpDoor(
+        cast("Session", FakeSession()), load_methods(), HttpSettings(), Port(HttpSettings(), TokenFile(tmp_path))
+    )
     routes = {(route.method, route.resource.canonical) for route in door.router.routes() if route.resource}
     missing = [
         f"{verb} {path}"

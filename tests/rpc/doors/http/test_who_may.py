@@ -18,8 +18,8 @@ from tonnetz.daemon.settings import HttpSettings, http_address
 from tonnetz.daemon.tokens import TokenFile
 from tonnetz.rpc.doors.http.answers import Turned
 from tonnetz.rpc.doors.http.callers import Callers
-from tonnetz.rpc.doors.http.door import token_required
 from tonnetz.rpc.doors.http.guard import Guard
+from tonnetz.rpc.doors.http.port import token_required
 
 from ...conftest import CONFIGURATION
 from .conftest import Web, running
@@ -156,13 +156,29 @@ def test_it_does_not_start_where_anybody_could_come(tmp_path: Path) -> None:
         assert done.returncode == 2 and "there is no token yet" in done.stderr
 
 
-def test_a_port_that_is_taken(web: Web, tmp_path: Path) -> None:
+@pytest.mark.parametrize("why", ["a port that is taken", "a token that is missing"])
+def test_a_start_that_fails_is_not_heard(why: str, web: Web, tmp_path: Path) -> None:
+    """Nothing plays yet, and nothing is recorded."""
+    recorder = {"id": "take", "type": "file_writer", "config": {"path": "take.wav"}}
+    wire = {"source": "hum.out", "target": "take.in"}
+    listen = web.base.removeprefix("http://") if "port" in why else "127.0.0.1:0"
+    tokens = [{"name": "desk", "role": "admin", "credential": "tonnetz.nobody"}] if "token" in why else []
+    settings = {
+        "doors": {"http": {"listen": listen, "tokens": tokens}, "dbus": False, "socket": False},
+        "storage": False,
+        "media": {"record_root": str(tmp_path / "takes")},
+        "graph": {"nodes": [{"id": "hum", "type": "tone"}, recorder], "connections": [wire]},
+    }
     config = tmp_path / "tonnetz.yaml"
-    listen = web.base.removeprefix("http://")
-    config.write_text(f'doors: {{http: {{listen: "{listen}"}}, dbus: false, socket: false}}\nstorage: false\n')
+    config.write_text(json.dumps(settings))
+    (tmp_path / "takes").mkdir()
     command = [sys.executable, "-m", "tonnetz.daemon.main", "--config", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1 and f"can't listen on {web.base}/: Address already in use" in done.stderr
+    if "port" in why:
+        assert done.returncode == 1 and f"can't listen on {web.base}/: Address already in use" in done.stderr
+    else:
+        assert done.returncode == 2 and "tonnetz.nobody" in done.stderr
+    assert list((tmp_path / "takes").iterdir()) == []
 
 
 @pytest.mark.parametrize(
