@@ -1,4 +1,4 @@
-/* [both] What a node type is. A type is one file in nodes/ that ends in one record, TN_NODE_TYPE(name) = { … };
+/* [both] What a node type is. A type is one file in nodes/ that ends in one record, TZ_NODE_TYPE(name) = { … };
  * the linker gathers the records into a list, so no other file names a type.
  *
  * A type's file never allocates, locks or blocks. The core gives it two blocks of zeroed, 64-byte aligned memory:
@@ -161,7 +161,7 @@ struct tz_node_type {
 #ifndef TZ_NODE_TYPES
 #define TZ_NODE_TYPES "tz_node_types"
 #endif
-#define TN_NODE_TYPE(identifier)                                                                                                                     \
+#define TZ_NODE_TYPE(identifier)                                                                                                                     \
 	static const struct tz_node_type type_##identifier;                                                                                          \
 	__attribute__((used, section(TZ_NODE_TYPES))) static const struct tz_node_type *const entry_##identifier = &type_##identifier;             \
 	static const struct tz_node_type type_##identifier

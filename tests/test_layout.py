@@ -346,7 +346,7 @@ def test_the_linker_gathers_every_node_type() -> None:
     named = {
         name
         for path in (CHECKOUT / "csrc" / "nodes").glob("*.c")
-        for name in re.findall(r"^TN_NODE_TYPE\((\w+)\)", path.read_text(), re.MULTILINE)
+        for name in re.findall(r"^TZ_NODE_TYPE\((\w+)\)", path.read_text(), re.MULTILINE)
     }
     assert {entry["type"] for entry in json.loads(catalogue_json())} == named
 

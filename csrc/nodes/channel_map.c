@@ -170,7 +170,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 	}
 }
 
-TN_NODE_TYPE(channel_map) = {
+TZ_NODE_TYPE(channel_map) = {
 	.name = "channel_map",
 	.category = "processor",
 	.help = "Mixes input channels into output channels by a matrix of gains. Turns mono into stereo, swaps sides, folds surround sound down.",

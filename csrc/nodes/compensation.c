@@ -84,7 +84,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 	}
 }
 
-TN_NODE_TYPE(compensation) = {
+TZ_NODE_TYPE(compensation) = {
 	.name = "compensation",
 	.category = "processor",
 	.help = "Delays a short way by what a longer one is late.",

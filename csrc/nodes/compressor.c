@@ -387,7 +387,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 		run_pieces(1, members, frames);
 }
 
-TN_NODE_TYPE(compressor) = {
+TZ_NODE_TYPE(compressor) = {
 	.name = "compressor",
 	.category = "processor",
 	.help = "Turns loud passages down. Feed-forward, soft knee, all channels together, with side chain and look-ahead.",

@@ -257,7 +257,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 			done += run(members[n].state, &members[n], done, frames - done);
 }
 
-TN_NODE_TYPE(delay) = {
+TZ_NODE_TYPE(delay) = {
 	.name = "delay",
 	.category = "processor",
 	.help = "Plays the sound later, with echoes if wanted. The time can be changed without a click.",

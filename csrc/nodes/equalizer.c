@@ -383,7 +383,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 	run_waiting(&waiting[1], 2, frames);
 }
 
-TN_NODE_TYPE(equalizer) = {
+TZ_NODE_TYPE(equalizer) = {
 	.name = "equalizer",
 	.category = "processor",
 	.help = "Parametric equalizer with up to 32 bands. Bands can be moved while sound goes through them.",

@@ -148,7 +148,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 	}
 }
 
-TN_NODE_TYPE(gain) = {
+TZ_NODE_TYPE(gain) = {
 	.name = "gain",
 	.category = "processor",
 	.help = "Changes the level. Mutes, turns the polarity, and follows a control signal if one is connected.",

@@ -182,7 +182,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 	}
 }
 
-TN_NODE_TYPE(mixer) = {
+TZ_NODE_TYPE(mixer) = {
 	.name = "mixer",
 	.category = "processor",
 	.help = "Mixes any number of inputs. Each has a level, a pan, mute and solo; mono inputs are placed between left and right.",

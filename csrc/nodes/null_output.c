@@ -11,7 +11,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 	(void)members, (void)count, (void)frames;
 }
 
-TN_NODE_TYPE(null_output) = {
+TZ_NODE_TYPE(null_output) = {
 	.name = "null_output",
 	.category = "sink",
 	.help = "Takes sound and drops it. Useful to hear meters of a branch, or to give a test graph an end.",

@@ -70,7 +70,7 @@ static void reset(void *block)
 	state->gain.glide.left = 0;
 }
 
-TN_NODE_TYPE(ring_output) = {
+TZ_NODE_TYPE(ring_output) = {
 	.name = "ring_output",
 	.category = "sink",
 	.help = "Gives what comes in to a sound card.",

@@ -32,7 +32,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 	}
 }
 
-TN_NODE_TYPE(ring_sink) = {
+TZ_NODE_TYPE(ring_sink) = {
 	.name = "ring_sink",
 	.category = "sink",
 	.help = "Gives what comes in to a thread outside.",

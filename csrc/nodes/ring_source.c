@@ -78,7 +78,7 @@ static void reset(void *block)
 	state->began = state->hole = false;
 }
 
-TN_NODE_TYPE(ring_source) = {
+TZ_NODE_TYPE(ring_source) = {
 	.name = "ring_source",
 	.category = "source",
 	.help = "Plays what a thread outside writes into its ring.",

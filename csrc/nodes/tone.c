@@ -351,7 +351,7 @@ static void process(const struct tz_member *members, uint32_t count, uint32_t fr
 			done += run(members[n].state, &members[n], done, tz_least(frames - done, TZ_PIECE));
 }
 
-TN_NODE_TYPE(tone) = {
+TZ_NODE_TYPE(tone) = {
 	.name = "tone",
 	.category = "source",
 	.help = "Test signals: sine, square, saw, triangle, noise, sweep, impulses.",

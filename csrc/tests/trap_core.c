@@ -129,7 +129,7 @@ static const struct tz_parameter parameters[] = {
 	{0},
 };
 
-TN_NODE_TYPE(sinner) = {
+TZ_NODE_TYPE(sinner) = {
 	.name = "sinner",
 	.category = "source",
 	.help = "Does what no node may.",
