@@ -66,7 +66,8 @@ class Runtime:
             self._become("paused")
 
     async def stop(self) -> None:
-        """Stops the engine; when this returns every file being written is complete."""
+        """Stops the engine; when this returns every file being written is complete, but for those on a disk that hangs,
+        of which the log tells."""
         async with self._lock:
             if self.state == "stopped":
                 return
@@ -74,7 +75,11 @@ class Runtime:
             self._become("stopped")
             self._session.schedule.rest()
             ending = self._session.stage.end_outside()
-            await asyncio.gather(*(asyncio.to_thread(outside.join, CLOSING_PATIENCE_S) for outside in ending))
+            ended = await asyncio.gather(*(asyncio.to_thread(outside.join, CLOSING_PATIENCE_S) for outside in ending))
+            for outside, has_ended in zip(ending, ended, strict=True):
+                if not has_ended:
+                    told = "%s has not ended, and is waited for no longer: if it writes a file, that may lack its end"
+                    log.warning(told, outside.node_id)
 
     async def step(self, blocks: int) -> None:
         """Runs so many blocks and holds again. Waits for endpoints, so nothing is lost or missing."""

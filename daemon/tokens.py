@@ -171,4 +171,5 @@ def given_tokens(settings: Iterable[GivenToken], read: Callable[[str, str], str]
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    # A header's bytes that are no UTF-8 come as lone surrogates.
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()

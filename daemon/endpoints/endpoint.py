@@ -100,6 +100,9 @@ class Endpoint(Protocol):
     """The outside half of a node."""
 
     @property
+    def node_id(self) -> str: ...
+
+    @property
     def ring(self) -> Any: ...
 
     @property

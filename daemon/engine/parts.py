@@ -35,6 +35,9 @@ class Outside(Protocol):
     """What stands behind a node with a ring: a player, a recorder (daemon/endpoints)."""
 
     @property
+    def node_id(self) -> str: ...
+
+    @property
     def ring(self) -> Ring: ...
 
     @property

@@ -12,7 +12,7 @@ from ..engine.core_probes import CoreInjection
 from ..problems import Problem, Refusal, refuse
 from . import signals
 from .leaving import take_away
-from .places import Place, find_input
+from .places import Place, find_input, known_part
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -42,8 +42,12 @@ class Injections:
         seed: int,
         samples: list[list[float]] | None,
     ) -> dict[str, Any]:
-        """From the next block on; one that plays there fades out. Gives the place and the first frame."""
+        """From the next block on; one that plays there fades out. Gives the place and the first frame. A Refusal where
+        there is no such place, or it became another while the sound was made."""
         place = find_input(self._session, node_id, port)
+        if samples is not None and signal != "samples":
+            message = f"These would not be heard: the signal is '{signal}'. Say 'samples' as the signal, or leave them out."
+            raise refuse("invalid_params", [Problem("alternatives", message, "samples")])
         if signal == "none":
             self.stop(place.name)
             return {"port": place.name, "frame": self._session.engine.frame, "frames": 0}
@@ -76,6 +80,9 @@ class Injections:
 
     async def _play(self, place: Place, sound: Samples) -> dict[str, Any]:
         session = self._session
+        if not place.fits(known_part(session, place.node_id)):
+            message = f"'{place.name}' carries other channels than when this was asked for. Try again."
+            raise Refusal("conflict", message)
         fade_frames = min(session.frames(FADE_MS), sound.shape[1] // 4)
         try:
             injection = CoreInjection(place.number, sound, fade_frames, session.engine.block_frames)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tonnetz.daemon import runtime
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.endpoints.audio_file import AudioFile
 from tonnetz.daemon.endpoints.endpoint import MediaRoots
@@ -303,6 +304,29 @@ async def test_a_disk_that_hangs_is_told_with_time_and_cause(
     assert found is not None and float(found[1]) >= 0.25 and 0 < newest["frame"] <= place.session.engine.frame
     while (await anext(heard)).params["message"] != f"{node}: {cause}":
         pass
+
+
+async def test_a_file_that_an_end_does_not_wait_for_is_told(
+    studio: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that hangs does not hang the daemon, which ends at once after this: nobody would know what is missing."""
+    disk, finish = Hanging(), WavFile.finish
+
+    def slow_finish(file: WavFile) -> None:
+        disk.wait()
+        finish(file)
+
+    monkeypatch.setattr(WavFile, "finish", slow_finish)
+    monkeypatch.setattr(runtime, "CLOSING_PATIENCE_S", 2.0)
+    write_sound(tmp_path / "a.wav", noise(RATE))
+    here = studio()
+    await here.set_up({"path": "a.wav"}, {})
+    await here.run(20)
+    disk.hangs.set()
+    await here.stop()
+    disk.go_on.set()
+    assert [one for one in caplog.messages if "has not ended" in one and one.startswith("tape ")]
+    assert not [one for one in caplog.messages if "has not ended" in one and one.startswith("music ")]
 
 
 async def until(condition: Callable[[], object]) -> None:

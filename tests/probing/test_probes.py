@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ import pytest_asyncio
 from tonnetz._core import lib
 from tonnetz.daemon.caller import Caller
 from tonnetz.daemon.engine.core import CoreEngine, CoreError
-from tonnetz.daemon.probing import leaving, taps, tracing
+from tonnetz.daemon.probing import leaving, signals, taps, tracing
 from tonnetz.daemon.probing.decibels import decibels
 from tonnetz.daemon.probing.injecting import MOST_SAMPLES
 from tonnetz.daemon.probing.levels import Levels, Reading, Selection
@@ -235,6 +236,34 @@ async def test_an_end_does_not_mind_a_full_queue() -> None:
     await inject(session, "mix", port="in_2", duration_s=10)
     with a_full_queue():
         await session.close()
+
+
+@pytest.mark.parametrize(
+    ("edit", "name"),
+    [
+        ({"configure_node": {"id": "noise", "config": {"channels": 1}}}, "conflict"),
+        ({"remove_node": {"id": "eq", "strategy": "immediate"}}, "not_found"),
+    ],
+)
+async def test_what_changed_while_a_sound_was_made_is_not_played_into(
+    session: Session, monkeypatch: pytest.MonkeyPatch, edit: dict[str, Any], name: str
+) -> None:
+    """A sound of more channels than the port has would be mixed with whatever lies beyond them in memory."""
+    changed, tone = threading.Event(), signals.tone
+
+    def slow(*about: Any) -> Any:
+        assert changed.wait(10)
+        return tone(*about)
+
+    monkeypatch.setattr(signals, "tone", slow)
+    playing = asyncio.create_task(inject(session, "eq"))
+    await asyncio.sleep(0)
+    await change(session, edit)
+    changed.set()
+    with pytest.raises(Refusal) as refused:
+        await playing
+    assert refused.value.name == name
+    assert list(session.stage.probes) == []
 
 
 async def test_injections_have_bounds(session: Session) -> None:

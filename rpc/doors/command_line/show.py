@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tonnetz.daemon.problems import suggestion
+from tonnetz.daemon.problems import Refusal, suggestion
 
 from .completing import Completion
 from .printing import outline, range_text
@@ -42,7 +42,7 @@ def command(terminal: Terminal, node: str | None) -> None:
     shown = next((candidate for candidate in graph["nodes"] if candidate["id"] == node), None)
     if shown is None:
         known = [candidate["id"] for candidate in graph["nodes"]]
-        raise click.UsageError(f"There is no node '{node}'.{suggestion(node, known)}")
+        raise Refusal("not_found", f"There is no node '{node}'.{suggestion(node, known)}")
     time.sleep(LOOK_S)
     schema, meters, performance = terminal.batch(
         ("nodes.schema", {"type": shown["type"]}), ("runtime.meters", {"nodes": [node]}), ("runtime.performance", {})

@@ -74,7 +74,7 @@ def from_aiohttp(error: web.HTTPException, request: web.Request) -> web.Response
     if isinstance(error, web.HTTPMethodNotAllowed):
         message = f"{place}: this path takes {', '.join(sorted(error.allowed_methods))}."
     elif isinstance(error, web.HTTPRequestEntityTooLarge):
-        message = f"{place}: {error.text}."
+        message = f"{place}: {(error.text or '').rstrip('.')}."
     elif error.status == HTTPStatus.NOT_FOUND:
         message = f"There is nothing at {request.path[:200]}; /openapi.json lists what there is."
     else:

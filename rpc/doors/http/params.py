@@ -33,6 +33,8 @@ async def params_of(request: web.Request, method: Method, limits: Limits) -> dic
     params |= _from_query(request, method, route)
     if route.has_body:
         params |= await _from_body(request, method, route, limits)
+    elif request.can_read_body:  # many servers pass it over; what stands in it would be lost without a word
+        raise Refusal("invalid_request", f"{route.usage} takes no body: its parameters go into the query, ?name=value.")
     return _with_tag(request, method, params)
 
 
@@ -85,6 +87,9 @@ def _whole(value: Any, kind: Any) -> Any:
 
 async def _from_body(request: web.Request, method: Method, route: Route, limits: Limits) -> Mapping[str, Any]:
     body = await body_of(request)
+    if route.whole and not body:  # no body is a mistake, and an empty document would take the whole graph away
+        message = f"{route.usage} needs it as its body, in JSON; there is none."
+        raise refuse("invalid_params", [Problem("missing_parameter", message, route.whole)])
     document = parse(body, limits) if body else {}
     if route.whole:
         return {route.whole: document}

@@ -84,7 +84,7 @@ def test_show_a_node_tells_everything(type_in: Type, daemon: Any) -> None:
     assert "  peak -" in output and " dBFS\n" in output
     assert "bands.1  peaking" in type_in("show", "eq")[1]
     status, _, errors = type_in("show", "humm")
-    assert status == 2 and "There is no node 'humm'. Did you mean 'hum'?" in errors
+    assert status == 1 and errors == "Refused: There is no node 'humm'. Did you mean 'hum'?\n"
 
 
 def test_types_and_schema(type_in: Type) -> None:
@@ -198,12 +198,25 @@ def test_connect_chains_and_disconnect(type_in: Type, daemon: Any) -> None:
         ("connect", "hum"): "Name a source and a target",
         ("connect", "hum", "mix"): "say which, such as mix.in_2",
         ("disconnect", "hum"): "Name both ends",
-        ("disconnect", "hum", "mix"): "Nothing connects hum to mix",
     }.items():
         status, _, errors = type_in(*words)
         assert status == 2 and complaint in errors
     status, _, errors = type_in("connect", "mix", "eq")
     assert status == 1 and "loop" in errors
+
+
+def test_what_is_not_there_is_refused_by_every_command(type_in: Type) -> None:
+    """Contract, errors: exit status 1 is refused, 2 is usage; and `--json` tells of it as of any other refusal."""
+    for words, name in {
+        ("show", "nobody"): "not_found",
+        ("rm", "nobody"): "not_found",
+        ("connect", "nobody", "eq"): "not_found",
+        ("disconnect", "hum", "mix"): "not_found",
+        ("connect", "hum", "mix.in_99"): "invalid_graph",
+        ("connect", "drain", "eq"): "invalid_graph",
+    }.items():
+        status, output, errors = type_in(*words, "--json")
+        assert (status, output) == (1, "") and json.loads(errors)["error"]["data"]["name"] == name
 
 
 def test_a_dry_run_changes_nothing(type_in: Type, daemon: Any) -> None:

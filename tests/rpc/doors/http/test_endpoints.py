@@ -97,6 +97,24 @@ def test_put_api_graph(web: Web) -> None:
     assert web.curl("PUT", "/api/graph", wanted, "-H", f"If-Match: {bare}").status == 200
 
 
+def test_put_without_a_body_takes_nothing_away(web: Web) -> None:
+    """Contract, HTTP: `PUT /api/graph` is the whole graph. A body forgotten is not an empty graph."""
+    before = web.curl("GET", "/api/graph").json
+    for path, name in (("/api/graph", "document"), ("/api/graph/nodes/eq/state", "state")):
+        (problem,) = error(web.curl("PUT", path), 400, "invalid_params")["data"]["problems"]
+        assert (problem["kind"], problem["where"]) == ("missing_parameter", name) and "body" in problem["message"]
+    assert web.curl("GET", "/api/graph").json["revision"] == before["revision"]
+
+
+def test_a_body_where_none_is_read_is_refused(web: Web) -> None:
+    """Contract, HTTP: `DELETE /api/graph/nodes/{id}` has its strategy in the query; in a body it would be lost."""
+    before = tag(web)
+    refused = web.curl("DELETE", "/api/graph/nodes/eq", {"strategy": "bridge"})
+    assert "query" in error(refused, 400, "invalid_request")["message"]
+    error(web.curl("GET", "/api/history", {"limit": 1}), 400, "invalid_request")
+    assert tag(web) == before and "eq" in ids(web)
+
+
 def test_post_api_graph_nodes(web: Web) -> None:
     answer = web.curl("POST", "/api/graph/nodes", {"type": "gain", "config": {"gain_db": -3}})
     assert answer.status == 200 and answer.json["ids"] == ["gain_1"]
@@ -297,6 +315,8 @@ def test_post_api_debug_inject_node(web: Web) -> None:
     assert 0 < heard[0] < 0.001 and (np.diff(heard[:240]) > 0).all(), "it fades in"
     error(web.curl("POST", "/api/debug/inject/hum", {}), 404, "not_found")
     error(web.curl("POST", "/api/debug/inject/eq", {"signal": "samples"}), 400, "invalid_params")
+    forgotten = error(web.curl("POST", "/api/debug/inject/eq", {"samples": [[0.5]]}), 400, "invalid_params")
+    assert forgotten["data"]["problems"][0]["where"] == "samples", "a tone would have been played instead"
     error(
         web.curl("POST", "/api/debug/inject/eq", {"signal": "samples", "samples": [[1], [1], [1]]}),
         400,
@@ -478,7 +498,8 @@ def test_errors_have_one_shape(web: Web) -> None:
 def test_a_body_that_is_too_large(web: Web) -> None:
     body = json.dumps({"edits": ["x" * (9 << 20)]}).encode()
     refused = web.curl("POST", "/api/graph/transactions", body)
-    assert "8388608" in error(refused, 413, "invalid_request")["message"]
+    message = error(refused, 413, "invalid_request")["message"]
+    assert "8388608" in message and not message.endswith("..")
 
 
 # ---- What has no end -------------------------------------------------------------------------------------------------

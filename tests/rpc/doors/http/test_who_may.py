@@ -76,6 +76,8 @@ def test_nobody_else_gets_in(guarded: Web) -> None:
         assert refused.status == 401 and "token" in refused.json["error"]["message"], path
     for path in ("/", "/api", "/assets/pages.css", "/openapi.json", "/healthz"):
         assert guarded.curl("GET", path).status == 200, path
+    for secret in ("tnz_00000000_wrong", "\udcff", "tnz_00000000_\udcff"):  # a lone surrogate: a byte that is no UTF-8
+        assert guarded.curl("GET", "/api/graph", None, *bearer(secret)).status == 401
     odd = guarded.curl("GET", "/api/graph", None, "-H", "Authorization: Digest x")
     assert odd.status == 401 and "Bearer TOKEN" in odd.json["error"]["message"]
 
