@@ -119,14 +119,14 @@ tz_status tz_commit_drain(struct tz_commit *commit, struct tz_link *link, const 
 	return TZ_OK;
 }
 
-tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *from, struct tz_node *to)
+tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor)
 {
-	if (from->type != to->type || !from->type->transfer)
+	if (predecessor->type != successor->type || !predecessor->type->transfer)
 		return TZ_BAD_ARGUMENT;
 	struct tz_act *act = next_act(commit);
 	if (!act)
 		return TZ_NO_MEMORY;
-	*act = (struct tz_act){.kind = TZ_ACT_TRANSFER, .node = tz_node_retain(to), .predecessor = tz_node_retain(from)};
+	*act = (struct tz_act){.kind = TZ_ACT_TRANSFER, .node = tz_node_retain(successor), .predecessor = tz_node_retain(predecessor)};
 	commit->act_count++;
 	return TZ_OK;
 }
@@ -153,16 +153,6 @@ tz_status tz_commit_copy(struct tz_commit *commit, struct tz_node *from, struct 
 	copy->next = commit->copies;
 	commit->copies = copy;
 	return TZ_OK;
-}
-
-bool tz_node_transfers(const struct tz_node *node)
-{
-	return node->type->transfer != NULL;
-}
-
-bool tz_node_is_late(const struct tz_node *node)
-{
-	return node->type->flags & TZ_LATE;
 }
 
 static void tell_lead(const struct tz_node *pacer, bool leads)

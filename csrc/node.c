@@ -132,6 +132,16 @@ void tz_node_tag(struct tz_node *node, uint64_t tag)
 	atomic_store_explicit(&node->tag, tag, memory_order_relaxed);
 }
 
+bool tz_node_transfers(const struct tz_node *node)
+{
+	return node->type->transfer != NULL;
+}
+
+bool tz_node_is_late(const struct tz_node *node)
+{
+	return node->type->flags & TZ_LATE;
+}
+
 /* Latency depends on structure alone (look-ahead and the like), so it is asked once, from the values the node was made of. */
 uint32_t tz_node_latency(const struct tz_node *node, const double *values)
 {

@@ -151,7 +151,6 @@ size_t tz_catalogue_json(char *at, size_t capacity)
 		put_text_member(&text, "category", type->category);
 		put_text_member(&text, "help", type->help);
 		tz_text_put(&text, "\"internal\": %s, ", type->flags & TZ_INTERNAL ? "true" : "false");
-		tz_text_put(&text, "\"uses_ring\": %s, ", type->flags & TZ_USES_RING ? "true" : "false");
 		tz_text_put(&text, "\"parameters\": ");
 		put_parameters(&text, type->parameters);
 		tz_text_put(&text, ", \"ports\": ");

@@ -92,6 +92,8 @@ tz_status tz_node_new(const char *type, double sample_rate, uint32_t block_frame
                       uint32_t input_count, uint32_t output_count, const uint32_t *channels,
                       const double *values, struct tz_ring *ring, struct tz_node **node);
 void tz_node_release(struct tz_node *node);
+bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
+bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 uint32_t tz_node_latency(const struct tz_node *node, const double *values); /* frames; values: those it was made of */
 bool tz_type_is_late(const char *type); /* may nodes of it have a latency? */
 /* The same of one that would be made so; 0 also where there is no such type. */
@@ -146,8 +148,6 @@ tz_status tz_commit_follow(struct tz_commit *commit, struct tz_link *link, struc
 /* The fade begins after `wait` frames. */
 tz_status tz_commit_fade(struct tz_commit *commit, struct tz_link *link, bool sounding, uint32_t frames, uint32_t wait);
 tz_status tz_commit_drain(struct tz_commit *commit, struct tz_link *link, const struct tz_drain *drain);
-bool tz_node_transfers(const struct tz_node *node); /* can its type take over a predecessor's state? */
-bool tz_node_is_late(const struct tz_node *node);   /* may what comes in come out when a fade is long over? */
 tz_status tz_commit_transfer(struct tz_commit *commit, struct tz_node *predecessor, struct tz_node *successor);
 tz_status tz_commit_pace(struct tz_commit *commit, struct tz_node *node); /* the node of a card becomes the engine's clock; NULL: the timer */
 /* The state of `from`, as it is when the commit is adopted, goes into `to`, a node like it that nobody plays; so it may be with several.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .graph.config import redact
+from .graph.document import VERSION
 from .graph.model import Node
 from .graph.ports import NodeChannels, ports, resolve_channels
 
@@ -17,7 +18,7 @@ def view(session: Session) -> dict[str, Any]:
     graph = session.graph
     channels = resolve_channels(graph, session.catalogue)
     return {
-        "version": 1,
+        "version": VERSION,
         "revision": session.revision,
         "name": graph.name,
         "nodes": [_node(session, node, channels[node.id]) for node in graph.nodes.values()],

@@ -425,7 +425,21 @@ def test_bounds_are_the_programs() -> None:
     assert f"for one connection within {TICKET_S:g} s" in http and MOST_SAMPLES == 1 << 24
 
 
-# ---- Proofs ----------------------------------------------------------------------------------------------------------
+# ---- Proofs, and other files that are named -----------------------------------------------------------------------------
+
+
+def test_the_files_that_are_named_exist() -> None:
+    """By their path, or the end of it; and of the daemon's files that lie in no folder the architecture leaves out none
+    that knows the session."""
+    folders = [path for path in CHECKOUT.iterdir() if path.is_dir() and path.name != "build" and path.name[0] != "."]
+    there = [str(path) for folder in (CHECKOUT, *folders) for path in folder.glob("**/*" if folder in folders else "*")]
+    architecture = (CHECKOUT / "ARCHITECTURE.md").read_text()
+    named = re.findall(r"`([\w/.-]+\.(?:py|c|h|pml|sh|md))`", "".join(page.read_text() for page in PAGES))
+    assert len(named) > 40
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
+    knows = re.compile(r"^\s*from \.session import", re.MULTILINE)
+    rooms = [path.name for path in (CHECKOUT / "daemon").glob("*.py") if knows.search(path.read_text())]
+    assert [name for name in rooms if f"{name}`" not in architecture] == []
 
 
 def test_the_proofs_that_are_named_exist() -> None:

@@ -1,8 +1,8 @@
-/* [control] Who sits at the other end of a ring, in a thread of their own: one counts into it, others take out what there is. */
-#ifndef TZ_OUTSIDE_H
-#define TZ_OUTSIDE_H
+/* Who sits at the other end of a ring in test_torture.c: threads that count into it, check what was counted, or drop what comes. */
+#ifndef OUTSIDE_H
+#define OUTSIDE_H
 
-#include "check.h"
+#include "any_node.h"
 
 #include <pthread.h>
 #include <time.h>

@@ -2,12 +2,9 @@
  * and steps the engine meanwhile, and every ring has its own at the other end. One way through all of it is left alone but for its end, which is
  * swapped for another recorder again and again: what these hear, one after the other, is all that went in, in order, nothing lost or twice.
  * The rest is for the sanitizers to judge. tests/csrc/test_programs.py takes what keeps threads apart away, and expects them to see it. */
-#include "any_node.h"
 #include "outside.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 enum { COMMITS = 3000, SLOTS = 10, TWINS = 4 };
 

@@ -73,6 +73,16 @@ ENCODINGS: Mapping[tuple[str, str], Encoding] = {  # by format and suffix; the f
 }
 
 
+def suffixes(format: str) -> tuple[str, ...]:
+    """What a file of a format that is encoded may end in, its usual ending first."""
+    return tuple(suffix for name, suffix in ENCODINGS if name == format)
+
+
+def most_channels(format: str) -> int | None:
+    """How many a format takes; None where it is not encoded, and takes as many as there are."""
+    return next((encoding.most_channels for (name, _), encoding in ENCODINGS.items() if name == format), None)
+
+
 class EncodedFile:
     """A file being encoded into `file`, which is empty. `subtype` matters to FLAC alone, `kbps` to all others."""
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..problems import Refusal
+from .encoding import ENCODINGS, suffixes
 from .media_roots import MediaRoots
 from .sound_file import RawFile, create
 
@@ -44,13 +45,8 @@ FIELDS: Mapping[str, str] = {
     "Z": r"[^/]*",
     "%": "%",
 }
-_SUFFIXES: Mapping[str, tuple[str, ...]] = {  # what a file of a format may end in; the first is put where none is given
-    "wav": (".wav",),
-    "flac": (".flac",),
-    "opus": (".opus", ".ogg"),
-    "mp3": (".mp3",),
-    "aac": (".m4a", ".aac"),
-}
+# What a file of a format may end in; the first is put where none is given.
+_SUFFIXES: Mapping[str, tuple[str, ...]] = {"wav": (".wav",), **{name: suffixes(name) for name, _ in ENCODINGS}}
 _DAY_S = 86400
 _MOST_NUMBERS = 1_000_000
 

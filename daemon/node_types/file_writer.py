@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ..endpoints.encoding import most_channels
 from ..endpoints.endpoint import Endpoint, MediaRoots, Surroundings
 from ..endpoints.file_recording import FileRecording, RecordingSettings, rehearse
 from ..endpoints.media_roots import forbidden
@@ -132,8 +133,8 @@ def check(config: Mapping[str, Any], media: MediaRoots) -> list[Problem]:
     if config["format"] == "flac" and config["subtype"] == "float":
         message = "flac holds whole numbers only: choose pcm_16 or pcm_24 as subtype, or wav as format."
         problems.append(Problem("out_of_range", message, "config.subtype", {"choices": ["pcm_16", "pcm_24"]}))
-    most = {"flac": 8, "opus": 8, "aac": 8, "mp3": 2}.get(config["format"], 64)
-    if config["channels"] > most:
+    most = most_channels(config["format"])
+    if most is not None and config["channels"] > most:
         message = f"{config['format']} takes at most {most} channels: set fewer, or choose wav as format."
         problems.append(Problem("out_of_range", message, "config.channels", {"maximum": most}))
     return problems

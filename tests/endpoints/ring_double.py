@@ -1,6 +1,6 @@
 """A ring in plain Python: what endpoints are tested with on their own, without the compiled core.
 
-It keeps to daemon/endpoints/endpoint.py's Ring, and has the audio thread's side as well: `pull` and `push`.
+It keeps to daemon/endpoints/endpoint.py's Ring, and has what the audio thread does with a recorder's ring as well: `push`.
 """
 
 from __future__ import annotations
@@ -84,14 +84,6 @@ class RingDouble:
             self._moved.notify_all()
 
     # ---- The audio thread's side -------------------------------------------------------------------------------------
-
-    def pull(self, frames: int) -> Samples:
-        """What a real-time block gets: always `frames` frames, silence where there are none."""
-        with self._moved:
-            block = self._take(frames)
-            if not self.closed:
-                self.missed += frames - block.shape[1]
-        return np.pad(block, ((0, 0), (0, frames - block.shape[1])))
 
     def push(self, block: Samples) -> None:
         """What a real-time block gives: dropped and counted where there is no room."""

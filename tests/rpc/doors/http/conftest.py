@@ -20,7 +20,6 @@ import pytest
 
 from ...conftest import CONFIGURATION, Daemon
 
-CURL = shutil.which("curl")
 HTTP = 'http: {listen: "127.0.0.1:0"}'
 
 
