@@ -45,7 +45,7 @@ class Injections:
         """From the next block on; one that plays there fades out. Gives the place and the first frame."""
         place = find_input(self._session, node_id, port)
         if samples is not None and signal != "samples":
-            message = f"These would not be heard: the signal is '{signal}'. Say 'samples' as the signal, or leave them out."
+            message = f"These would not be heard, as the signal is '{signal}'. Make that 'samples', or leave them out."
             raise refuse("invalid_params", [Problem("alternatives", message, "samples")])
         if signal == "none":
             self.stop(place.name)
