@@ -48,6 +48,14 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def parsed(data: Any) -> Settings:
+    """As a daemon reads them at its start."""
+    settings = parse_settings(data)
+    if settings.doors.http:
+        http_address(settings.doors.http.listen)
+    return settings
+
+
 @pytest.mark.parametrize(
     ("data", "where", "words"),
     [
@@ -66,15 +74,14 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit(data: Any, where: str, words: str) -> None:
     with pytest.raises(Refusal) as refused:
-        settings = parse_settings(data)
-        http_address(settings.doors.http.listen if settings.doors.http else "")
+        parsed(data)
     (problem,) = refused.value.problems
     assert problem.where == where and problem.message.startswith(words)
 
 
 @pytest.mark.parametrize("bus", ["system", "session", "unix:path=/run/bus", "tcp:host=localhost,port=1234"])
 def test_a_bus_has_a_name_or_an_address(bus: str) -> None:
-    dbus = parse_settings({"doors": {"dbus": {"bus": bus}}}).doors.dbus
+    dbus = parsed({"doors": {"dbus": {"bus": bus}}}).doors.dbus
     assert dbus and dbus.bus == bus
 
 
