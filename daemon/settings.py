@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 import msgspec
 import yaml
 from msgspec import Meta
 
+from .annotations import choices
 from .caller import Role
+from .graph.wording import spoken
+from .misfits import misfit
 from .problems import Problem, Refusal, refuse, suggestion
 from .tokens import NAME
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The common base of the sections."""
+
+
+Clock = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="clock (auto, internal, freewheel, step, or a node's id)")
+]
+Mode = Annotated[str, Meta(pattern=r"^0?[0-7]{3}$", description='mode (octal digits in quotes, as "0660")')]
+Bus = Annotated[
+    str,
+    Meta(pattern=r"^(system|session|[a-z-]+:.+)$", description="bus (system, session, or an address as unix:path=/…)"),
+]
 
 
 class EngineSettings(Section, frozen=True, kw_only=True):
@@ -32,14 +45,14 @@ class EngineSettings(Section, frozen=True, kw_only=True):
 
     sample_rate: Annotated[int, Meta(ge=8000, le=384_000)] = 48000
     block_frames: Annotated[int, Meta(ge=16, le=2048)] = 256
-    clock: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = "auto"
+    clock: Clock = "auto"
     realtime_priority: Annotated[int, Meta(ge=0, le=98)] = 70  # SCHED_FIFO; 0: ordinary scheduling
     latency_compensation: bool = True  # nodes that look ahead are late; `false` leaves all ways as they are
 
 
 class SocketSettings(Section, frozen=True, kw_only=True):
     path: str = ""  # empty: $TONNETZ_SOCKET, /run/tonnetz/control.sock or $XDG_RUNTIME_DIR/tonnetz/control.sock
-    mode: Annotated[str, Meta(pattern=r"^0?[0-7]{3}$")] = "0660"
+    mode: Mode = "0660"
     group: str = ""  # empty: the group of the process
 
 
@@ -59,7 +72,7 @@ class HttpSettings(Section, frozen=True, kw_only=True):
 
 
 class DbusSettings(Section, frozen=True, kw_only=True):
-    bus: str = "system"  # `system`, `session` or an address (`unix:path=…`)
+    bus: Bus = "system"  # `system`, `session` or an address (`unix:path=…`)
     group: str = ""  # empty: as at the socket
 
 
@@ -114,43 +127,38 @@ def load_settings(path: Path | None) -> Settings:
 
 def parse_settings(data: Any) -> Settings:
     """Settings from plain data. Refusal with all problems, each with its path."""
-    if not isinstance(data, Mapping):
-        problem = Problem(
-            "wrong_type", f"The configuration is a mapping of sections (engine, doors, …), not {type(data).__name__}."
-        )
-        raise refuse("invalid_config", [problem])
-    problems: list[Problem] = []
-    _check_keys(data, Settings, "", problems)
+    problems = list(_problems(data, Settings, ""))
     if problems:
         raise refuse("invalid_config", problems)
-    try:
-        return msgspec.convert(data, Settings)
-    except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at ")
-        place = where.strip("`").removeprefix("$.").removeprefix("$")
-        raise refuse("invalid_config", [Problem("invalid", f"{text}.", place)]) from error
+    return msgspec.convert(data, Settings)
 
 
-def _check_keys(data: Mapping[Any, Any], section: type[msgspec.Struct], where: str, problems: list[Problem]) -> None:
+def _problems(data: Any, section: type[Section], where: str) -> Iterator[Problem]:
+    """Everything that is wrong in a section, and in those below it."""
     fields = {field.name: field.type for field in msgspec.structs.fields(section)}
+    if not isinstance(data, Mapping):
+        what = "A section" if where else "The configuration"
+        yield Problem("wrong_type", f"{what} is a mapping ({', '.join(fields)}), not {spoken(data)}.", where)
+        return
     for key, value in data.items():
         place = f"{where}.{key}" if where else str(key)
         if key not in fields:
             message = f"There is no setting '{key}' {'in ' + where if where else 'here'}.{suggestion(str(key), fields)}"
-            problems.append(Problem("unknown_parameter", message, place))
+            yield Problem("unknown_parameter", message, place)
             continue
-        for inner, where_inner in [(value, place)] if isinstance(value, Mapping) else _items(value, place):
-            for kind in _sections(fields[key]):
-                _check_keys(inner, kind, where_inner, problems)
+        kind = fields[key]
+        below = _sections(kind)
+        if get_origin(kind) is tuple:
+            items = value if below and isinstance(value, list) else ()
+            found = [problem for n, item in enumerate(items) for problem in _problems(item, below[0], f"{place}[{n}]")]
+            yield from found or misfit(value, kind, place)
+        elif below and not (value is False and False in choices(kind)):
+            yield from _problems(value, below[0], place)
+        else:
+            yield from misfit(value, kind, place)
 
 
-def _items(value: Any, place: str) -> list[tuple[Mapping[Any, Any], str]]:
-    """The mappings in a list, each with its place."""
-    found = enumerate(value) if isinstance(value, list) else ()
-    return [(item, f"{place}[{number}]") for number, item in found if isinstance(item, Mapping)]
-
-
-def _sections(kind: Any) -> list[type[msgspec.Struct]]:
+def _sections(kind: Any) -> list[type[Section]]:
     """The section types that a field's type admits."""
     options = getattr(kind, "__args__", (kind,))
     return [option for option in options if isinstance(option, type) and issubclass(option, Section)]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
 from .caller import Caller
 from .carried import NOTHING, Carried, read, take, write
+from .engine.core import ClockKind
 from .engine.node_state import Unfit
 from .graph.mending import mended
 from .graph.model import Graph
+from .problems import suggestion
 from .session import Session
 from .settings import Settings, storage_folder
 from .storage.restoring import Restored
@@ -26,6 +29,19 @@ CONFIGURATION = Caller("configuration", "admin", "startup")
 
 async def begin(session: Session, settings: Settings) -> None:
     """Gives the session its graph, and a store if the configuration wants one. Raises StorageUnusable, Refusal."""
+    await _load(session, settings)
+    _mind_the_clock(session)
+
+
+def _mind_the_clock(session: Session) -> None:
+    """The clock may be a card whose node is still to come; or a word misspelt, and nothing else would say so."""
+    if session.pacing in ("", "auto") or session.pacing in session.graph.nodes:
+        return
+    hint = suggestion(session.pacing, ["auto", *get_args(ClockKind), *session.graph.nodes])
+    log.warning("engine.clock: there is no node '%s' to go by; the timer does till there is.%s", session.pacing, hint)
+
+
+async def _load(session: Session, settings: Settings) -> None:
     if not settings.storage:
         await load_configured(session, settings)
         return

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 import msgspec
 import msgspec.inspect
 
+from tonnetz.daemon.annotations import leaves, metas
 from tonnetz.daemon.caller import Caller, Role
-from tonnetz.daemon.graph.wording import shortened, spoken
+from tonnetz.daemon.graph.wording import shortened
+from tonnetz.daemon.misfits import misfit
 from tonnetz.daemon.problems import Problem, Refusal, refuse, suggestion
 
-from .annotations import choices, leaves, metas
 from .route import Route
 
 if TYPE_CHECKING:
@@ -175,13 +176,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, dict=True):
                 if parameter.required:
                     yield Problem("missing_parameter", f"{self.name} needs this parameter.", parameter.name)
                 continue
-            value = named[parameter.name]
-            try:
-                msgspec.convert(value, parameter.type)
-            except msgspec.ValidationError as error:
-                yield problem_from(error, parameter, value)
-            except RecursionError:
-                yield Problem("limit", "Nested too deeply.", parameter.name)
+            yield from misfit(named[parameter.name], parameter.type, parameter.name)
 
 
 class MethodTable(dict[str, Method]):
@@ -311,28 +306,3 @@ def _unbounded(info: msgspec.inspect.Type, place: str) -> str | None:
     elif isinstance(info, msgspec.inspect.StructType | msgspec.inspect.TypedDictType):
         found = (_unbounded(field.type, f"{place}.{field.encode_name}") for field in info.fields)
     return next((place for place in found if place is not None), None)
-
-
-def problem_from(error: msgspec.ValidationError, parameter: Parameter, value: Any) -> Problem:
-    """msgspec's words as a problem: ``Expected `int`, got `str` - at `$.a[0]` `` below the parameter."""
-    message, _, place = str(error).partition(" - at `")
-    place = place.rstrip("`").removeprefix("$")
-    for key in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", place):
-        try:
-            value = value[key[0]] if key[0] else value[int(key[1])]
-        except (KeyError, IndexError, TypeError):
-            break
-    else:
-        if "[...]" not in place and not isinstance(value, Mapping | list):
-            message = f"{message.partition(', got ')[0]}, not {spoken(value)}"
-    where = f"{parameter.name}{place}"
-    if message.startswith("Invalid enum value"):  # and repeats it, however long it is
-        known = [str(choice) for choice in choices(parameter.type)]
-        near = suggestion(shortened(value), known)
-        listed = "" if near.startswith(" Known") else f" Known: {', '.join(known)}."
-        return Problem("unknown_choice", f"'{shortened(value)}' is no choice here.{near}{listed}", where)
-    pattern = next((meta for meta in metas(parameter.type) if meta.pattern and meta.description), None)
-    if pattern is not None and "matching regex" in message:
-        message = f"'{shortened(value)}' is no {pattern.description}: it has to match {pattern.pattern}"
-    kind = "wrong_type" if ", got `" in str(error) else "invalid_value"
-    return Problem(kind, f"{message.replace('`', '')}.", where)

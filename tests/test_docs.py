@@ -168,7 +168,7 @@ def test_every_kind_of_problem_is_explained() -> None:
     for folder in ("daemon", "rpc"):
         for path in (CHECKOUT / folder).rglob("*.py"):
             told |= set(re.findall(r"\b[Pp]roblem\(\s*\"(\w+)\"", path.read_text()))
-    told |= {"wrong_type", "invalid_value"}  # chosen by rpc/method_table.py
+    told |= {"wrong_type", "invalid_value"}  # chosen by daemon/misfits.py
     _, _, table = (DOCS / "methods.md").read_text().partition("Kinds of problems:")
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == told
 

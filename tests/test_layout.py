@@ -32,6 +32,7 @@ C_SOURCES = sorted(path for folder in ("csrc", "csrc/nodes") for path in (CHECKO
 DOORS_MAY_KNOW = {
     f"tonnetz.daemon.{name}"
     for name in (
+        "annotations",
         "caller",
         "document_text",
         "event_names",
@@ -39,6 +40,7 @@ DOORS_MAY_KNOW = {
         "events",
         "graph.edits",
         "graph.wording",
+        "misfits",
         "problems",
         "receipt",
         "settings",

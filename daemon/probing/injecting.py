@@ -46,9 +46,7 @@ class Injections:
         there is no such place, or it became another while the sound was made."""
         place = find_input(self._session, node_id, port)
         if samples is not None and signal != "samples":
-            message = (
-                f"These would not be heard: the signal is '{signal}'. Say 'samples' as the signal, or leave them out."
-            )
+            message = f"These would not be heard, as the signal is '{signal}'. Make that 'samples', or leave them out."
             raise refuse("invalid_params", [Problem("alternatives", message, "samples")])
         if signal == "none":
             self.stop(place.name)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ..engine.core import Samples
 from ..engine.core_probes import Floats
-from ..problems import Refusal
+from ..misfits import misfits
+from ..problems import Refusal, refuse
 from .decibels import decibels
 from .levels import Layout, Selection
 from .taps import Tap
@@ -80,8 +81,11 @@ class Monitoring:
 
     @staticmethod
     def wanted(given: Any) -> Wanted:
-        """From plain data; msgspec.ValidationError says what is wrong with it."""
-        return msgspec.convert(given, Wanted)
+        """From plain data. A Refusal says all that is wrong with it."""
+        try:
+            return msgspec.convert(given, Wanted)
+        except msgspec.ValidationError:
+            raise refuse("invalid_params", list(misfits(given, Wanted, "What is wanted"))) from None
 
     def subscribe(self, wanted: Wanted, offer: Offer) -> Callable[[], None]:
         """From now on `offer` is called with every look; the function given back ends that. Raises a Refusal where

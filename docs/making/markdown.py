@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tonnetz.daemon.annotations import metas
 from tonnetz.daemon.graph.edits import NodeId, PortName
-from tonnetz.rpc.annotations import metas
 from tonnetz.rpc.method_table import load_methods
 
 # What a text of a known pattern is called on the pages, which say once how each is written.

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tonnetz.daemon import devices
+from tonnetz.daemon.annotations import metas
 from tonnetz.daemon.endpoints.alsa_worker.asking import AlsaWorker
 from tonnetz.daemon.event_names import EVENT_NAMES
 from tonnetz.daemon.event_types import Told, event_type
@@ -19,7 +20,6 @@ from tonnetz.daemon.problems import ERROR_KINDS
 from tonnetz.daemon.receipt import Receipt
 from tonnetz.daemon.runtime import Runtime
 from tonnetz.daemon.schedule import Schedule
-from tonnetz.rpc.annotations import metas
 from tonnetz.rpc.method_table import Method, load_methods
 from tonnetz.rpc.openrpc import openrpc_document
 
@@ -64,7 +64,6 @@ KINDS: Mapping[str, str] = {
     "too_many_parameters": "more by position than the method has",
     "wrong_type": "a value of another type",
     "invalid_value": "a value of the right type that can't be taken",
-    "invalid": "a setting that can't be so",
     "out_of_range": "a number, a text or a list beyond its bounds, which are in `data`",
     "unknown_choice": "none of the choices, which are in `data`",
     "missing": "a parameter of a node that has no default",

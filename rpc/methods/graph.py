@@ -45,9 +45,15 @@ Edits = Annotated[
 BaseRevision = Annotated[int, Meta(ge=0, description="the revision the change was thought out for")]
 Strict = Annotated[bool, Meta(description="refuse any other base revision, even where the change would still hold")]
 FadeMs = Annotated[float, Meta(ge=0, le=1000, description="length of the cross-fade in ms; 20 unless given")]
+Time = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$",
+        description="time in RFC 3339, with its zone, such as 2026-05-04T12:00:00Z",
+    ),
+]
 At = Annotated[
-    Annotated[int, Meta(ge=0)]
-    | Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$")],
+    Annotated[int, Meta(ge=0)] | Time,
     Meta(description="not before this frame, or this time in RFC 3339; at most an hour ahead"),
 ]
 IdempotencyKey = Annotated[

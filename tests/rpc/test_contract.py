@@ -400,6 +400,16 @@ def test_problems_of_a_single_edit_are_placed_in_its_params(client: Client) -> N
     assert refused.value.message.startswith("config.frequenzy: ")
 
 
+@pytest.mark.parametrize("at", ["tomorrow", "2026-05-04T12:00:00"])
+def test_what_is_no_time_is_told_in_words(client: Client, at: str) -> None:
+    """Contract, transactions: `at` is a frame or a time in RFC 3339, and whoever writes another learns how it looks."""
+    with pytest.raises(Refused) as refused:
+        client.call("graph.apply", edits=[{"rename_node": {"id": "hum", "label": "Late"}}], at=at)
+    (problem,) = refused.value.problems
+    assert problem["where"] == "at"
+    assert problem["message"].startswith(f"'{at}' is no time in RFC 3339, with its zone, such as 2026-05-04T12:00:00Z:")
+
+
 def test_a_stale_base_is_a_conflict_when_asked_for(client: Client) -> None:
     revision = client.call("runtime.status")["revision"]
     client.call("graph.configure_node", id="hum", config={"frequency": 55}, base_revision=revision)

@@ -25,6 +25,8 @@ from tonnetz.daemon.service import notify
 from tonnetz.daemon.service.activation import passed_sockets
 from tonnetz.daemon.service.watchdog import LOOKS, Watchdog
 from tonnetz.daemon.session import Session
+from tonnetz.daemon.settings import parse_settings
+from tonnetz.daemon.startup import begin
 
 CONFIGURATION = """
 engine: {clock: internal, realtime_priority: 0}
@@ -247,3 +249,23 @@ def test_sockets_meant_for_another_process_are_left_alone(monkeypatch: pytest.Mo
     monkeypatch.setenv("LISTEN_FDNAMES", "a:b:c")
     assert passed_sockets() == []
     assert not {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} & set(os.environ), "nor are they handed on"
+
+
+@pytest.mark.parametrize(
+    ("clock", "hint"),
+    [("frewheel", "Did you mean 'freewheel'?"), ("humm", "Did you mean 'hum'?"), ("hum", None), ("auto", None)],
+)
+async def test_a_clock_that_is_not_there_is_told(
+    clock: str, hint: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Contract, configuration: `clock` is one of three words or a node's id; what is neither must not pass unnoticed."""
+    graph = {"nodes": [{"id": "hum", "type": "tone"}]}
+    settings = parse_settings({"engine": {"clock": clock}, "storage": False, "graph": graph})
+    session = Session(pacing=clock, clock="step")
+    with caplog.at_level("WARNING"):
+        await begin(session, settings)
+    await session.close()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == (
+        [f"engine.clock: there is no node '{clock}' to go by; the timer does till there is. {hint}"] if hint else []
+    )

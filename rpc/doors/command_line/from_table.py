@@ -7,8 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import click
 
+from tonnetz.daemon.annotations import bare
 from tonnetz.daemon.document_text import read_text
-from tonnetz.rpc.annotations import bare
 from tonnetz.rpc.method_table import Method, Parameter, load_methods
 
 from .completing import completion_of

@@ -16,9 +16,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from tonnetz.daemon.annotations import bare
 from tonnetz.daemon.problems import Problem, refuse
 
-from ...annotations import bare
 from ..json_rpc import Limits, deeper_than
 from .connection import Variant
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from tonnetz.daemon.problems import Problem, Refusal, refuse
+from tonnetz.daemon.problems import Refusal
 
 from ..json_rpc import Limits, parse
 from .answers import told
@@ -75,7 +75,8 @@ class MonitoringClient:
 
     def want(self, wanted: Any) -> None:
         """In place of what was wanted before; where it is refused, that stays."""
-        end = self._session.probing.monitoring.subscribe(_wanted(self._session, wanted), self._offer)
+        monitoring = self._session.probing.monitoring
+        end = monitoring.subscribe(monitoring.wanted(wanted), self._offer)
         if self._end is not None:
             self._end()
         self._end = end
@@ -98,15 +99,6 @@ class MonitoringClient:
                         await socket.say(figures.layout)
                         self._layout = figures.layout_number
                     await socket.say(figures.meters)
-
-
-def _wanted(session: Session, given: Any) -> Any:
-    """A Wanted; a Refusal says what is wrong with it."""
-    try:
-        return session.probing.monitoring.wanted(given)
-    except msgspec.ValidationError as error:
-        text, _, place = str(error).partition(" - at `$.")
-        raise refuse("invalid_params", [Problem("invalid_value", f"{text}.", place.rstrip("`"))]) from None
 
 
 def _from_query(request: web.Request) -> dict[str, Any]:

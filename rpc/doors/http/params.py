@@ -11,10 +11,10 @@ from typing import Any, get_args, get_origin
 import msgspec
 from aiohttp import web
 
+from tonnetz.daemon.annotations import leaves
 from tonnetz.daemon.graph.wording import shortened
 from tonnetz.daemon.problems import Problem, Refusal, refuse, suggestion
 
-from ...annotations import leaves
 from ...method_table import Method
 from ...route import Route
 from ..json_rpc import Limits, parse

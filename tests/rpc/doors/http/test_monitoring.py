@@ -133,12 +133,24 @@ async def test_a_port_that_goes_is_told_as_gone_and_comes_back(web: Web, http: a
         control.call("graph.remove_node", id="extra")
 
 
+async def test_all_that_can_not_be_wanted_is_told_in_words(web: Web, http: aiohttp.ClientSession) -> None:
+    """Contract, errors: what is wrong, where, and what was expected; at this WebSocket as everywhere."""
+    client = await monitor(http, web, "?rate=60")
+    await client.send_str(json.dumps({"rate": "fast", "meters": "binry", "node": ["hum"]}))
+    problems = (await hear(client, "error"))["error"]["data"]["problems"]
+    assert [(problem["where"], problem["message"]) for problem in problems] == [
+        ("node", "What is wanted has no 'node'. Did you mean 'nodes'?"),
+        ("rate", "Expected float, not the text 'fast'."),
+        ("meters", "'binry' is no choice here. Did you mean 'binary'? Known: json, binary, off."),
+    ]
+
+
 @pytest.mark.parametrize(
     ("wanted", "where"),
     [
         ({"rate": 61}, "rate"),
         ({"rate": "fast"}, "rate"),
-        ({"meter": "off"}, ""),
+        ({"meter": "off"}, "meter"),
         ({"scopes": [{"port": "hum.out", "frames": 1}]}, "scopes[0].frames"),
         ({"scopes": [{"port": "hum.out"}] * 5}, "scopes"),
         ({"scopes": [{"port": "nobody.out"}]}, None),

@@ -1,4 +1,4 @@
-"""rpc/annotations.py: seen through `Annotated` and `| None`, however they are nested."""
+"""daemon/annotations.py: seen through `Annotated` and `| None`, however they are nested."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from tonnetz.rpc.annotations import bare, choices, leaves, metas
+from tonnetz.daemon.annotations import bare, choices, leaves, metas
 
 Decibels = Annotated[float, Meta(ge=-120, le=24, description="gain")]
 
