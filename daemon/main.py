@@ -140,11 +140,11 @@ async def _serve(settings: Settings, path: Path | None) -> int:
 async def _play(session: Session, settings: Settings, told_to_stop: asyncio.Event) -> None:
     """From the stored graph to its end: sounds, answers, and fades out when it is told to."""
     session.devices.watch()
-    await begin(session, settings)
+    begun_with = await begin(session, settings)
     try:
         await _serve_at_doors(session, settings, told_to_stop)
-    finally:  # also where a door can't be opened, as sound plays by then
-        await leave(session)
+    finally:  # also where a door can't be opened, though sound may play by then
+        await leave(session, begun_with)
         await fade_out(session)
 
 

@@ -27,10 +27,12 @@ log = logging.getLogger(__name__)
 CONFIGURATION = Caller("configuration", "admin", "startup")
 
 
-async def begin(session: Session, settings: Settings) -> None:
-    """Gives the session its graph, and a store if the configuration wants one. Raises StorageUnusable, Refusal."""
-    await _load(session, settings)
+async def begin(session: Session, settings: Settings) -> Carried:
+    """Gives the session its graph, and a store if the configuration wants one. What it gives back is what the last run
+    left in the nodes, for `leave`. Raises StorageUnusable, Refusal."""
+    carried = await _load(session, settings)
     _mind_the_clock(session)
+    return carried
 
 
 def _mind_the_clock(session: Session) -> None:
@@ -41,10 +43,10 @@ def _mind_the_clock(session: Session) -> None:
     log.warning("engine.clock: there is no node '%s' to go by; the timer does till there is.%s", session.pacing, hint)
 
 
-async def _load(session: Session, settings: Settings) -> None:
+async def _load(session: Session, settings: Settings) -> Carried:
     if not settings.storage:
         await load_configured(session, settings)
-        return
+        return NOTHING
     retention = Retention(settings.storage.history_transactions, settings.storage.history_mb << 20)
     folder = Path(storage_folder(settings.storage))
     store = Store(folder, settings.storage.durability, retention, session.catalogue)
@@ -53,9 +55,10 @@ async def _load(session: Session, settings: Settings) -> None:
     store.on_news = lambda level, message: publish(session, level, message)
     if restored.graph is None:
         await load_configured(session, settings)
-    else:
-        carried = read(folder, restored.revision, session.engine.sample_rate)
-        resume(session, restored, restored.graph, carried)
+        return NOTHING
+    carried = read(folder, restored.revision, session.engine.sample_rate)
+    resume(session, restored, restored.graph, carried)
+    return carried
 
 
 async def load_configured(session: Session, settings: Settings) -> None:
@@ -68,11 +71,16 @@ def publish(session: Session, level: str, message: str) -> None:
     session.events.publish("log", {"level": level, "message": message, "frame": session.engine.frame})
 
 
-async def leave(session: Session) -> None:
-    """Keeps for the next run what the nodes have in them, if anything is stored and something plays."""
+async def leave(session: Session, begun_with: Carried = NOTHING) -> None:
+    """Keeps for the next run what the nodes have in them, if anything is stored and something plays; or, if nothing
+    has played yet, what this run began with."""
     store = session.keeping.store
-    if store is not None and session.runtime.state == "running":
+    if store is None:
+        return
+    if session.runtime.state == "running":
         write(store.folder, await take(session))
+    elif session.engine.frame == 0 and begun_with is not NOTHING:
+        write(store.folder, begun_with)
 
 
 def resume(session: Session, restored: Restored, stored: Graph, carried: Carried = NOTHING) -> None:

@@ -20,13 +20,16 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import soundfile
+import yaml
 
+from tonnetz.daemon import main
 from tonnetz.daemon.service import notify
 from tonnetz.daemon.service.activation import passed_sockets
 from tonnetz.daemon.service.watchdog import LOOKS, Watchdog
 from tonnetz.daemon.session import Session
 from tonnetz.daemon.settings import parse_settings
 from tonnetz.daemon.startup import begin
+from tonnetz.rpc.doors.http.port import PortInUse
 
 CONFIGURATION = """
 engine: {clock: internal, realtime_priority: 0}
@@ -228,19 +231,45 @@ def test_a_socket_that_was_opened_before_is_served_and_stays(folder: Path, manag
         assert os.path.exists(path)
 
 
-def test_a_door_that_can_not_be_opened_ends_it_as_gently_as_being_told_to(folder: Path) -> None:
+def test_a_door_that_can_not_be_opened_ends_it_as_gently_as_being_told_to(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sound plays by then: it fades out, and what is in the nodes is kept for the next start."""
+
+    class Jammed:
+        async def open(self) -> None:
+            await asyncio.sleep(0.3)
+            raise PortInUse("somebody was quicker")
+
+        async def close(self) -> None:
+            raise AssertionError("it was never open")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(main, "_http_door", lambda *_: Jammed())
+    monkeypatch.setattr(main, "lock_memory", lambda: True)  # not that of the tests
+    graph = CONFIGURATION.replace("type: null_output", "type: file_writer, config: {path: take.wav, subtype: float}")
+    settings = parse_settings(yaml.safe_load(graph.replace("http: false", "http: {listen: '127.0.0.1:0'}")))
+    assert asyncio.run(main._serve(settings, None)) == 1
+    assert (folder / "state" / "carried.msgpack").exists()
+    sound, _ = soundfile.read(folder / "take.wav")
+    assert np.abs(sound).max() > 0.05 and np.abs(sound[-16:]).max() == 0
+
+
+def test_a_start_that_fails_keeps_what_the_last_run_left(folder: Path, manager: Manager) -> None:
+    """Nothing has played yet: so the next one may begin with it."""
+    with running(folder) as daemon:
+        manager.hear("READY")
+        daemon.terminate()
+        assert daemon.wait(60) == 0
+    left = (folder / "state" / "carried.msgpack").read_bytes()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         settings = CONFIGURATION.replace("http: false", f"http: {{listen: '127.0.0.1:{taken.getsockname()[1]}'}}")
-        settings = settings.replace("type: null_output", "type: file_writer, config: {path: take.wav, subtype: float}")
         with running(folder, settings=settings) as daemon:
             assert daemon.wait(60) == 1
     assert "set doors.http.listen to another address" in (folder / "log").read_text()
-    assert (folder / "state" / "carried.msgpack").exists()
-    sound, _ = soundfile.read(folder / "take.wav")
-    assert np.abs(sound).max() > 0.05 and np.abs(sound[-16:]).max() == 0
+    assert (folder / "state" / "carried.msgpack").read_bytes() == left
 
 
 def test_sockets_meant_for_another_process_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
