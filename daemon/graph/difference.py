@@ -245,10 +245,20 @@ def taken_back(graph: Graph, changes: Sequence[Change]) -> tuple[Graph, list[Cha
                     connections.pop(wire.id, None)
                 else:
                     connections[wire.id] = wire
+    _put_in_order(changes, nodes, connections)
     lost = {wire.id for wire in connections.values() if wire.source_node not in nodes or wire.target_node not in nodes}
     kept += [change for change in changes if isinstance(change, ConnectionChange) and _id(change) in lost]
     held = {name: wire for name, wire in connections.items() if name not in lost}
     return Graph(name=name, nodes=nodes, connections=held), kept
+
+
+def _put_in_order(changes: Sequence[Change], nodes: dict[str, Node], connections: dict[str, Connection]) -> None:
+    """What came back comes in the order in which it went, and not in that in which it was taken back."""
+    for change in changes:
+        if isinstance(change, NodeChange) and change.after is None and nodes.get(change.id) is change.before:
+            nodes[change.id] = nodes.pop(change.id)
+        elif isinstance(change, ConnectionChange) and not change.made and _id(change) in connections:
+            connections[_id(change)] = connections.pop(_id(change))
 
 
 def _id(change: ConnectionChange) -> str:

@@ -42,6 +42,13 @@ def test_an_import_is_taken_back_at_a_price_in_proportion_to_its_size() -> None:
     assert calls_to_take_back(800) < 6 * calls_to_take_back(200)
 
 
+def test_what_comes_back_is_in_the_order_in_which_it_went() -> None:
+    graph = chain(5)
+    left, kept = taken_back(Graph(), difference(graph, Graph()))
+    assert kept == []
+    assert list(left.nodes) == list(graph.nodes) and list(left.connections) == list(graph.connections)
+
+
 def test_a_node_that_somebody_else_has_connected_since_stays() -> None:
     graph = chain(3)
     changes = difference(Graph(), graph)
