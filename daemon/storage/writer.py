@@ -322,8 +322,8 @@ class Writer(threading.Thread):
         self._trouble = words(error)
         self._epoch += 1
         self._drop_connection()
+        self._listener.troubled(self._trouble)  # first: whoever hears of the loss and asks again is to be refused
         self._listener.lost(records, self._trouble, self._epoch)
-        self._listener.troubled(self._trouble)
 
     def _drop_connection(self) -> None:
         """After an error of the disk nothing that SQLite holds in memory is trusted; it is opened again."""

@@ -157,7 +157,7 @@ def graph(*nodes: dict[str, Any], wires: tuple[str, ...] = ()) -> dict[str, Any]
 BAD: dict[str, tuple[dict[str, Any] | str | None, list[str]]] = {
     "no file": (None, ["can't be read: No such file or directory"]),
     "no YAML": ("graph: [", ["is not valid YAML"]),
-    "no mapping": ("- 1", ["is a mapping of sections"]),
+    "no mapping": ("- 1", ["The configuration is a mapping (engine, doors,", "not a list"]),
     "section": ({"engin": {}}, ["engin", "Did you mean 'engine'?"]),
     "key": ({"engine": {"sample_rat": 1}}, ["engine.sample_rat", "Did you mean 'sample_rate'?"]),
     "value": ({"engine": {"block_frames": 3}}, ["engine.block_frames", "16"]),
