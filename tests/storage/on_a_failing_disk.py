@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import mmap
+import re
 import struct
 import sys
 from pathlib import Path
