@@ -59,21 +59,29 @@ LIBC.mallinfo2.restype = Allocated
 @dataclass(frozen=True)
 class Look:
     """At one moment: bytes that are resident, and that C has in use; blocks that Python has; and of the edits since the look
-    before, the median of the time that this thread took for one."""
+    before, the median of the time that this thread took for one, in yardsticks."""
 
     resident: int
     allocated: int
     blocks: int
-    commit_s: float
+    commit: float
 
 
-def look(commits_s: Sequence[float]) -> Look:
+def yardstick() -> float:
+    """The time that this thread takes for something that is always the same: the machine's own pace, which others press upon."""
+    began = time.thread_time()
+    for _ in range(20):
+        dict.fromkeys(range(200))
+    return time.thread_time() - began
+
+
+def look(commits: Sequence[float]) -> Look:
     gc.collect()
     LIBC.malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     told = LIBC.mallinfo2()
     allocated = told.uordblks + told.hblkhd
-    return Look(pages * os.sysconf("SC_PAGESIZE"), allocated, sys.getallocatedblocks(), statistics.median(commits_s))
+    return Look(pages * os.sysconf("SC_PAGESIZE"), allocated, sys.getallocatedblocks(), statistics.median(commits))
 
 
 async def soaked(session: Session, seconds: int, hoard: deque[bytes] | None = None) -> list[Look]:
@@ -82,20 +90,21 @@ async def soaked(session: Session, seconds: int, hoard: deque[bytes] | None = No
     async def apply(edits: object, fade_ms: float | None) -> None:
         began = time.thread_time()
         await session.apply(edits, caller=CALLER, fade_ms=fade_ms)  # type: ignore[arg-type]
-        commits_s.append(time.thread_time() - began)
+        taken_s = time.thread_time() - began
+        commits.append(taken_s / yardstick())
         if hoard is not None:
             hoard.append(bytes(4096))
 
     storm = Storm(SimpleNamespace(session=session, apply=apply), 1, {"noise", "kept", "sink"})  # type: ignore[arg-type]
     looks = []
     for _ in range(LOOKS):
-        commits_s: list[float] = []
+        commits: list[float] = []
         for _ in range(seconds * EDITS_PER_S // LOOKS):
             await storm.rage()
             await session.runtime.step(3)
         await session.load(GRAPH, caller=CALLER, fade_ms=0)
         await session.runtime.step(30)  # more than the longest fade
-        looks.append(look(commits_s))
+        looks.append(look(commits))
         if SECONDS >= 3600:
             print(session.revision, looks[-1], flush=True)  # noqa: T201
     return looks
@@ -137,10 +146,11 @@ async def test_nothing_grows(stores: bool, small_histories: None, tmp_path: Path
         assert session.revision >= SECONDS * EDITS_PER_S * 0.9 and len(session.stage.parts) == len(GRAPH["nodes"])
     finally:
         await session.close()
-    grown = {name: growth(looks, name) for name in ("resident", "allocated", "blocks", "commit_s")}
+    grown = {name: growth(looks, name) for name in ("resident", "allocated", "blocks", "commit")}
     print(f"{session.revision} transactions; grown in the second half of {SECONDS} s: {grown}")  # noqa: T201
     assert max(grown["resident"], grown["allocated"], grown["blocks"]) <= 0.01
-    assert grown["commit_s"] <= 0.25  # whatever else the machine does weighs on the median too
+    # What else the machine does weighs on edits and yardsticks not quite alike; the more so, the fewer they are.
+    assert grown["commit"] <= (0.25 if SECONDS >= 3600 else 0.5)
 
 
 async def test_what_is_kept_of_every_edit_is_found(small_histories: None, tmp_path: Path) -> None:
