@@ -157,8 +157,8 @@ async def _serve_at_doors(session: Session, settings: Settings, told_to_stop: as
             await doors.enter_async_context(_opened(port))
         if settings.autostart:  # before the other doors: what they take to open, a restart would be silent longer
             await session.runtime.start()
-        if settings.doors.http and port:
-            await doors.enter_async_context(_opened(_http_door(session, settings.doors.http, port)))
+        if port:
+            await doors.enter_async_context(_opened(_http_door(session, port)))
         if settings.doors.dbus:
             await doors.enter_async_context(_opened(_dbus_door(session, settings.doors, settings.doors.dbus)))
         with _reloaded_by_signal(session):
@@ -206,10 +206,10 @@ def _http_port(settings: Settings, http: HttpSettings) -> Port:
     return Port(http, tokens)
 
 
-def _http_door(session: Session, http: HttpSettings, port: Port) -> Door:
+def _http_door(session: Session, port: Port) -> Door:
     from tonnetz.rpc.doors.http.door import HttpDoor  # takes 0.2 s to import
 
-    return HttpDoor(session, load_methods(), http, port)
+    return HttpDoor(session, load_methods(), port)
 
 
 def _dbus_door(session: Session, doors: DoorSettings, settings: DbusSettings) -> Door:

@@ -57,14 +57,18 @@ class Scene:
         """What turned cables whose fades may not be over."""
         return {change for wire in self.restless if (change := self.cables[wire].turned_by)}
 
-    def settled(self, frame: int) -> Scene:
-        """Without what has faded out by then; itself where nothing has."""
+    def over(self, frame: int) -> dict[Wire, Cable]:
+        """The cables whose fades are over by then, as they are once they rest."""
         cables = {wire: self.cables[wire] for wire in self.restless}
-        over = {
+        return {
             wire: Cable(cable.link, cable.sounding, drain=cable.drain)
             for wire, cable in cables.items()
             if cable.turned_by and cable.is_over(frame)
         }
+
+    def settled(self, frame: int) -> Scene:
+        """Without what has faded out by then; itself where nothing has."""
+        over = self.over(frame)
         if not over:
             return self
         return self.changed(self.plan, {}, over, pacer=self.pacer, draining=self.draining, relays=self.relays)

@@ -334,7 +334,7 @@ class Stage:
     @property
     def is_swept(self) -> bool:
         """Whether there is nothing to be cleared away, or not yet."""
-        return _as_of(self.scene, self.known) is self.scene
+        return let_go(self.scene, self.known) is self.scene and not self.scene.over(self.known)
 
     def sweep(self) -> None:
         """Commits a plan without what has faded out, and with what has faded in read by pointer again."""

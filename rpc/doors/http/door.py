@@ -10,7 +10,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tonnetz.daemon.problems import Refusal
-from tonnetz.daemon.settings import HttpSettings
 
 from ...method_table import Call, Method
 from ..json_rpc import JsonRpc, Limits, internal_error
@@ -47,7 +46,6 @@ class HttpDoor:
         self,
         session: Session,
         methods: Mapping[str, Method],
-        settings: HttpSettings,
         port: Port,
         *,
         limits: Limits = Limits(),
@@ -58,7 +56,7 @@ class HttpDoor:
         self.port = port
         self._methods = methods
         self._json_rpc = JsonRpc(methods, limits)
-        self._guard = guard or Guard(settings.allowed_hosts)
+        self._guard = guard or Guard(port.settings.allowed_hosts)
         self._callers = Callers(port.tokens, port.token_required)
         self._sockets = Sockets(self._callers)
         self._listening = Listening(session, self._sockets)

@@ -23,6 +23,7 @@ class Port:
     """Raises Refusal (invalid_config) where the settings would let anybody in."""
 
     def __init__(self, settings: HttpSettings, tokens: TokenFile) -> None:
+        self.settings = settings
         self.host, self.number = http_address(settings.listen)  # 0: one that is free, known once it is open
         self.tokens = tokens
         self.token_required = token_required(settings, self.host, tokens)

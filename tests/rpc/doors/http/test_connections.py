@@ -81,7 +81,6 @@ async def open_door(folder: Path, session: FakeSession) -> AsyncIterator[OpenDoo
         made = HttpDoor(
             cast("Session", session),
             small_table(),
-            settings,
             Port(settings, TokenFile(folder)),
             bounds=Bounds(**bounds),
         )

@@ -546,9 +546,7 @@ def test_every_endpoint_is_asked_for_by_curl(web: Web, tmp_path: Path) -> None:
                 verb, path = call.args[:2]
                 if isinstance(verb, ast.Constant):
                     asked.add((verb.value, written(path).partition("?")[0]))
-    door = HttpDoor(
-        cast("Session", FakeSession()), load_methods(), HttpSettings(), Port(HttpSettings(), TokenFile(tmp_path))
-    )
+    door = HttpDoor(cast("Session", FakeSession()), load_methods(), Port(HttpSettings(), TokenFile(tmp_path)))
     routes = {(route.method, route.resource.canonical) for route in door.router.routes() if route.resource}
     missing = [
         f"{verb} {path}"
