@@ -136,8 +136,9 @@ static void reset(void *block)
 /* What of an input sounds in an output channel, NULL if nothing. */
 TZ_INLINE const float *sounding(const struct strip_state *strip, const float *const *in, uint32_t channel)
 {
-	const bool placed = strip->channels == 1 && channel < 2;
-	return channel >= strip->channels && !placed ? NULL : in[placed ? 0 : channel];
+	if (strip->channels == 1 && channel < 2)
+		return in[0]; /* placed by its pan */
+	return channel < strip->channels ? in[channel] : NULL;
 }
 
 TZ_INLINE const struct tz_ramp *factor_of(const struct strip_state *strip, uint32_t channel)
